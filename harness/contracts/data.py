@@ -1,0 +1,240 @@
+"""Data sets: the card, the sparse or dense batch, the split, and the contract that yields them."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+Arrays = Mapping[str, NDArray[Any]]
+Index = NDArray[np.int64]
+SplitName = Literal["train", "valid", "test"]
+Task = Literal["classification", "forecasting"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetCard:
+    """What a data set is, fixed before any batch is read.
+
+    ``layout`` names the axes of one batch: ``nc``, ``nchw`` (static), ``ntc``, ``ntchw`` (sequences,
+    frames), ``events`` (sparse; ``shape`` is then the sensor's, e.g. ``(2, 34, 34)`` or ``(700,)``) or
+    ``nlc`` (forecasting windows: L past steps of C variates). ``shape`` is one sample without N; -1 marks
+    an axis whose length differs between samples. ``classes`` is 0 for forecasting, where ``horizon`` and
+    ``variates`` say what is predicted: targets (B, horizon, variates).
+    ``counts`` are the lengths of train, valid and test. ``duration_ms`` is a recording's usual length.
+    """
+
+    name: str
+    revision: str
+    task: Task
+    layout: str
+    shape: tuple[int, ...]
+    counts: tuple[int, int, int]
+    classes: int = 0
+    horizon: int = 0
+    variates: int = 0
+    duration_ms: float = 0.0
+    sha256: str = ""
+    licence: str = ""
+    citation: str = ""
+    origin: str = ""
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """A batch of sparse event recordings.
+
+    ``time_us`` (N,) int64 microseconds since the start of the recording, ``unit`` (N,) int64 the flat
+    address in ``shape`` (C-order: ``(c * H + y) * W + x``), ``sample`` (N,) int64 in 0..batch-1, sorted.
+    """
+
+    time_us: Tensor
+    unit: Tensor
+    sample: Tensor
+    batch: int
+    shape: tuple[int, ...]
+    duration_us: int
+
+    def to(self, device: torch.device) -> Events:
+        """The same events on another device."""
+        return replace(
+            self,
+            time_us=self.time_us.to(device, non_blocking=True),
+            unit=self.unit.to(device, non_blocking=True),
+            sample=self.sample.to(device, non_blocking=True),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Inputs and targets of B samples.
+
+    ``x`` is a tensor in the card's layout or :class:`Events`; ``y`` is (B,) int64 classes or
+    (B, horizon, variates) float32. ``length`` (B,) int64 counts the valid steps of padded sequences.
+    """
+
+    x: Tensor | Events
+    y: Tensor
+    length: Tensor | None = None
+
+    def __len__(self) -> int:
+        return int(self.y.shape[0])
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        length = None if self.length is None else self.length.to(device, non_blocking=True)
+        return Batch(self.x.to(device), self.y.to(device, non_blocking=True), length)
+
+
+class Split(Protocol):
+    """One split of a data set: read-only and memory mapped; ``digest`` hashes its indices."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def digest(self) -> str:
+        """A hash of which samples are in the split, in order."""
+
+    def batch(self, index: Index) -> Batch:
+        """The samples at positions ``index`` (B,) of this split."""
+
+
+def index_digest(index: Index) -> str:
+    """Sixteen hexadecimal digits of the SHA-256 of the indices."""
+    return hashlib.sha256(np.ascontiguousarray(index, dtype=np.int64).tobytes()).hexdigest()[:16]
+
+
+class ArraySplit:
+    """A dense split: ``x`` (N, ...) and ``y`` (N,) or (N, ...), of which ``index`` selects samples.
+
+    ``x`` is converted to float32 and multiplied by ``scale``. ``length`` (N,) counts valid steps.
+    """
+
+    def __init__(
+        self,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        index: Index,
+        *,
+        scale: float = 1.0,
+        length: NDArray[Any] | None = None,
+    ) -> None:
+        self.x, self.y, self.index = x, y, index
+        self.scale, self.length = scale, length
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def digest(self) -> str:
+        """A hash of the indices."""
+        return index_digest(self.index)
+
+    def batch(self, index: Index) -> Batch:
+        """The samples at positions ``index``."""
+        rows = self.index[index]
+        x = torch.from_numpy(np.asarray(self.x[rows], dtype=np.float32))
+        if self.scale != 1.0:
+            x = x.mul_(self.scale)
+        y = torch.from_numpy(np.asarray(self.y[rows]))
+        y = y.long() if y.dim() == 1 and not y.is_floating_point() else y.float()
+        length = (
+            None if self.length is None else torch.from_numpy(np.asarray(self.length[rows])).long()
+        )
+        return Batch(x, y, length)
+
+
+class EventSplit:
+    """A split of sparse recordings: item i is ``time_us[offset[i]:offset[i+1]]``, the same for ``unit``."""
+
+    def __init__(
+        self,
+        arrays: Arrays,
+        index: Index,
+        *,
+        shape: tuple[int, ...],
+        duration_us: int,
+    ) -> None:
+        self.time_us, self.unit = arrays["time_us"], arrays["unit"]
+        self.offset, self.y = arrays["offset"], arrays["y"]
+        self.index, self.shape, self.duration_us = index, shape, duration_us
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def digest(self) -> str:
+        """A hash of the indices."""
+        return index_digest(self.index)
+
+    def batch(self, index: Index) -> Batch:
+        """The recordings at positions ``index``, events concatenated in that order."""
+        rows = self.index[index]
+        start, stop = self.offset[rows].astype(np.int64), self.offset[rows + 1].astype(np.int64)
+        count = stop - start
+        sample = np.repeat(np.arange(len(rows)), count)
+        ends = np.cumsum(count)
+        at = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(start - (ends - count), count)
+        events = Events(
+            torch.from_numpy(self.time_us[at].astype(np.int64)),
+            torch.from_numpy(self.unit[at].astype(np.int64)),
+            torch.from_numpy(sample),
+            len(rows),
+            self.shape,
+            self.duration_us,
+        )
+        return Batch(events, torch.from_numpy(np.asarray(self.y[rows])).long())
+
+
+class NoOptions(BaseModel):
+    """The options of a data set that has none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Dataset(ABC):
+    """The contract of a data set.
+
+    A study names it ``dataset: digits``, with options ``dataset: {name: shd, valid: speaker}``, or, where
+    ``source`` is true, by its file: ``dataset: {npz: my.npz, x: a, y: b}`` gives options
+    ``path="my.npz", x="a", y="b"`` (a path in a study is relative to the study file; it arrives absolute).
+
+    ``Options`` is a pydantic model (subclass :class:`NoOptions`) that validates them. The constructor must
+    be cheap and must not read data; ``card`` may look at headers.
+    """
+
+    name: ClassVar[str]
+    source: ClassVar[bool] = False
+    Options: ClassVar[type[BaseModel]] = NoOptions
+
+    def __init__(self, options: BaseModel | None = None) -> None:
+        self.options: Any = self.Options() if options is None else options
+
+    @abstractmethod
+    def card(self) -> DatasetCard:
+        """The card. Raises MissingDataError where a file is absent and DataError where it is wrong."""
+
+    @abstractmethod
+    def prepare(self) -> Arrays:
+        """All arrays of the set, made once a node and then memory mapped for every trial.
+
+        What does not depend on searched parameters belongs here; binning of events does not.
+        Raises MissingDataError and DataError.
+        """
+
+    @abstractmethod
+    def split(self, arrays: Arrays, name: SplitName) -> Split:
+        """One split over the memory-mapped arrays. Splits are disjoint and do not depend on a trial."""
+
+    def cache_key(self) -> tuple[str, ...]:
+        """What the prepared arrays depend on beyond name, revision and options."""
+        return ()
