@@ -1,0 +1,1 @@
+"""Study and cluster files: read, check every leaf, and turn into values."""
