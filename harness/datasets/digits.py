@@ -1,0 +1,135 @@
+"""`digits`: scikit-learn's 1,797 handwritten digits, and `digits-events`, the same through ODG."""
+
+import gzip
+from typing import Any, ClassVar, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from harness.contracts.data import (
+    Arrays,
+    ArraySplit,
+    Dataset,
+    DatasetCard,
+    NoOptions,
+    Split,
+    SplitName,
+)
+from harness.datasets._files import guard, package_path
+from harness.datasets._splits import Splits, three_way
+from harness.events.odg import STEPS, frames_btchw
+
+VALID: Final = 400
+TEST: Final = 797
+COUNTS: Final = (600, VALID, TEST)
+SHA256: Final = {
+    8: "1f704164da5b35b3a8719f96facb806c3d05258a8d76f21407368923928950d8",
+    16: "e0f40c454c74ff67a4f6838898366b5a50ba91a8c4acafa4e7d4134f4ab20c2f",
+}
+EVENTS_SHA256: Final = "40fb61d41a66a97dda1e26d0ac9b86af97d47af9c3835c08157165e50b93693f"
+_SPLITS_SEED: Final = ("digits", "splits", 1)
+
+
+class DigitsOptions(NoOptions):
+    """`pixels`: 8 as scikit-learn has them, or 16 after a bilinear doubling."""
+
+    pixels: Literal[8, 16] = 16
+
+
+def double_bilinear(images_nhw: NDArray[Any]) -> NDArray[Any]:
+    """Twice the height and width (N, H, W), bilinear, pixel centres aligned, edges repeated."""
+    out = images_nhw
+    for axis in (1, 2):
+        moved = np.moveaxis(out, axis, -1)
+        padded = np.concatenate([moved[..., :1], moved, moved[..., -1:]], axis=-1)
+        low = 0.25 * padded[..., :-2] + 0.75 * moved
+        high = 0.75 * moved + 0.25 * padded[..., 2:]
+        doubled = np.stack([low, high], axis=-1).reshape(*moved.shape[:-1], -1)
+        out = np.moveaxis(doubled, -1, axis)
+    return np.ascontiguousarray(out)
+
+
+def digits(pixels: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Images (1797, pixels, pixels) in [0, 1] and labels (1797,)."""
+    path = package_path("digits", "sklearn", "datasets/data/digits.csv.gz")
+    with gzip.open(path, "rt") as file:  # as load_digits does; importing sklearn takes seconds
+        table = np.loadtxt(file, delimiter=",")
+    images = table[:, :-1].reshape(-1, 8, 8) / 16.0
+    images = double_bilinear(images) if pixels == 16 else images
+    return images.astype(np.float32), table[:, -1].astype(np.int64)
+
+
+def splits(y: NDArray[Any]) -> Splits:
+    """The same samples for both forms, so that one may pretrain on one and test on the other."""
+    return three_way(y, VALID, TEST, *_SPLITS_SEED)
+
+
+_FACTS: Final[dict[str, Any]] = {
+    "task": "classification",
+    "counts": COUNTS,
+    "classes": 10,
+    "licence": "CC BY 4.0",
+    "citation": "Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI 1998",
+    "origin": "sklearn.datasets.load_digits",
+}
+
+
+class Digits(Dataset):
+    """Handwritten digits, static, (1, 16, 16) in [0, 1]; option `pixels: 8` leaves them as they are."""
+
+    name: ClassVar[str] = "digits"
+    Options: ClassVar[type[BaseModel]] = DigitsOptions
+
+    def card(self) -> DatasetCard:
+        """The card; no file is needed."""
+        pixels = self.options.pixels
+        return DatasetCard(
+            name=self.name,
+            revision="1",
+            layout="nchw",
+            shape=(1, pixels, pixels),
+            sha256=SHA256[pixels],
+            notes="no official test split: 600 train, 400 valid, 797 test, stratified",
+            **_FACTS,
+        )
+
+    def prepare(self) -> Arrays:
+        """`x` (1797, 1, pixels, pixels) float32 and `y` (1797,). Raises DataError if they changed."""
+        x, y = digits(self.options.pixels)
+        return guard(self.name, {"x": x[:, None], "y": y}, SHA256[self.options.pixels])
+
+    def split(self, arrays: Arrays, name: SplitName) -> Split:
+        """A stratified split, the same as that of `digits-events`."""
+        return ArraySplit(arrays["x"], arrays["y"], splits(arrays["y"])[name])
+
+
+class DigitsEvents(Dataset):
+    """The digits through the ODG generator: eight event frames (8, 2, 20, 20), sample first.
+
+    As the miniature of the paper: no resize, no window, no least number of events.
+    """
+
+    name: ClassVar[str] = "digits-events"
+
+    def card(self) -> DatasetCard:
+        """The card; no file is needed."""
+        return DatasetCard(
+            name=self.name,
+            revision="1",
+            layout="ntchw",
+            shape=(STEPS, 2, 20, 20),
+            sha256=EVENTS_SHA256,
+            notes="ODG of the doubled digits; channel 0 brighter, 1 darker; splits as in digits",
+            **_FACTS,
+        )
+
+    def prepare(self) -> Arrays:
+        """`x` (1797, 8, 2, 20, 20) uint8 and `y` (1797,). Raises DataError if they changed."""
+        images, y = digits(16)
+        x = frames_btchw(images.astype(np.float64)).view(np.uint8)
+        return guard(self.name, {"x": x, "y": y}, EVENTS_SHA256)
+
+    def split(self, arrays: Arrays, name: SplitName) -> Split:
+        """A stratified split, the same as that of `digits`."""
+        return ArraySplit(arrays["x"], arrays["y"], splits(arrays["y"])[name])
