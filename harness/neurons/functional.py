@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import HarnessError
+from harness.neurons import kernels
 from harness.neurons.recurrence import LIF, Integrate, LIFWithPotential, Reset, Spike
 from harness.neurons.surrogate import Surrogate
 
@@ -58,10 +59,15 @@ def lif_multistep(
     ``x_tbn`` is the input current (T, B, ...). Give either ``decay`` (k, a float or a scalar
     tensor that is learned) or ``tau`` (in timesteps, k = 1 - 1/tau). Returns the spikes, 0 or
     1, in the shape and type of the input; with ``return_v`` also the potentials after reset.
+    On CUDA, SpikingJelly's kernels run instead where they cover the case and v is not asked.
     Raises HarnessError if T is 0 or a constant is out of range.
     """
     k = check_constants(x_tbn, decay, tau, v_threshold)
     options = (v_threshold, decay_input, reset)
+    if x_tbn.is_cuda and not return_v and kernels.covers(surrogate, k):
+        return kernels.multistep(
+            x_tbn, float(k), v_threshold, surrogate, decay_input=decay_input, reset=reset
+        )
     x = x_tbn.float() if x_tbn.dtype in (torch.float16, torch.bfloat16) else x_tbn
     if return_v:
         spikes, v_tbn = LIFWithPotential.apply(x, k, surrogate, *options)

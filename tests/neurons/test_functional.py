@@ -12,6 +12,7 @@ from spikingjelly.activation_based import surrogate as sj_surrogate
 from torch import Tensor
 
 from harness.errors import HarnessError
+from harness.neurons import kernels
 from harness.neurons.functional import integrate_multistep, lif_multistep, spike
 from harness.neurons.surrogate import Surrogate, atan, named, rect
 
@@ -150,6 +151,28 @@ def test_nothing_of_the_input_is_overwritten() -> None:
     integrate_multistep(x, 0.5, 1.0).backward(grad)
     assert torch.equal(x.detach(), before)
     assert torch.equal(grad, grad_before)
+
+
+@pytest.mark.parametrize("surrogate", [atan(2.0), atan(5.0), named("sigmoid")], ids=repr)
+@pytest.mark.parametrize("k", [0.25, 0.9, 1.0])
+@pytest.mark.parametrize("reset", ["hard", "soft"])
+def test_kernels_for_cuda_agree(surrogate: Surrogate, k: float, reset: Any) -> None:
+    """SpikingJelly's functional forms (here on the CPU; on CUDA they choose their kernels)."""
+    assert kernels.covers(surrogate, k)
+    results = []
+    for run in (lif_multistep, kernels.multistep):
+        x = current(12).requires_grad_()
+        out = run(x, k, 1.0, surrogate, reset=reset)
+        out.backward(current(13))
+        results.append((out.detach(), x.grad))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+
+
+def test_kernels_do_not_cover_the_rest() -> None:
+    assert not kernels.covers(rect(), 0.25)
+    assert not kernels.covers(atan(), 0.0)
+    assert not kernels.covers(atan(), torch.tensor(0.5))
 
 
 def test_expanded_and_channels_last_inputs() -> None:

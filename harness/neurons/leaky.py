@@ -1,0 +1,59 @@
+"""What leaky neurons share: a decay, one membrane, a threshold. Not a neuron by itself."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from harness.contracts import Neuron, ParamsModel
+from harness.contracts.neuron import State
+from harness.neurons.functional import lif_multistep, spike
+
+
+class LeakyNeuron(Neuron):
+    """One membrane v that decays by :meth:`decay` a step; subclasses say by how much.
+
+    Outputs are 0 or 1. ``forward`` is the fused sequence of :mod:`harness.neurons.functional`
+    and equals T calls of ``step``.
+    """
+
+    def __init__(self, params: ParamsModel | None = None) -> None:
+        super().__init__(params)
+        self.v_threshold = float(self.params.v_threshold)
+        self.surrogate = self.params.surrogate.value()
+        self.decay_input = bool(getattr(self.params, "decay_input", False))
+
+    def decay(self) -> float | Tensor:
+        """The share of the potential that a step leaves, in [0, 1]."""
+        raise NotImplementedError
+
+    def charge(self, x_b: Tensor, v_b: Tensor) -> Tensor:
+        """The potential before the reset, h (B, ...)."""
+        k = self.decay()
+        return k * v_b + ((1.0 - k) * x_b if self.decay_input else x_b)
+
+    def after_reset(self, h_b: Tensor) -> Tensor:
+        """The potential after the reset, v (B, ...); the spike in it is detached."""
+        fired = (h_b >= self.v_threshold).to(h_b.dtype)
+        if self.params.reset == "soft":
+            return h_b - self.v_threshold * fired
+        return h_b * (1.0 - fired)
+
+    def step(self, x_b: Tensor, state: State) -> tuple[Tensor, State]:
+        """One timestep: spikes (B, ...) and the membrane after reset."""
+        h_b = self.charge(x_b, state[0])
+        return spike(h_b, self.v_threshold, self.surrogate), (self.after_reset(h_b),)
+
+    def forward(self, x_tb: Tensor) -> Tensor:
+        """T timesteps from rest, fused: spikes (T, B, ...)."""
+        return lif_multistep(
+            x_tb,
+            self.decay(),
+            self.v_threshold,
+            self.surrogate,
+            decay_input=self.decay_input,
+            reset=self.params.reset,
+        )
+
+    def extra_repr(self) -> str:
+        """The constants."""
+        return f"v_threshold={self.v_threshold:g}, reset={self.params.reset}, {self.surrogate}"
