@@ -11,8 +11,8 @@ from harness.errors import DataError
 def times_from_differences(dt_us: NDArray[Any], offset: NDArray[np.int64]) -> NDArray[np.int32]:
     """Times (N,) in microseconds since each recording's start.
 
-    `dt_us` (N,) is the difference to the event before in the same recording, the first one absolute;
-    recording i is `[offset[i], offset[i + 1])`.
+    `dt_us` (N,) is the difference to the event before in the same recording, the first one
+    absolute; recording i is `[offset[i], offset[i + 1])`.
     """
     total = np.cumsum(dt_us, dtype=np.int64)
     before = np.concatenate([[0], total])[offset[:-1]]
@@ -39,9 +39,9 @@ def flat_units(
     ):
         if len(values) and not (values.min() >= 0 and values.max() < limit):
             raise DataError(
-                f"{what}: {name} {values.min()}..{values.max()} is outside the canvas: "
-                f"allowed 0..{limit - 1}"
+                f"{what}: {name} {values.min()}..{values.max()} is outside the canvas: allowed 0..{limit - 1}"
             )
     dtype = np.uint16 if channels * height * width <= 1 << 16 else np.uint32
     units = (polarity.astype(np.int64) * height + row) * width + col
-    return units.astype(dtype)
+    small: NDArray[Any] = units.astype(dtype)
+    return small

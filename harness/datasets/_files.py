@@ -57,7 +57,7 @@ def verify(dataset: str, path: Path, sha256: str) -> Path:
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, 64 hexadecimal digits; computed once a process while it is unchanged."""
+    """The SHA-256 of a file in hexadecimal; read once a process while the file is unchanged."""
     stat = path.stat()
     return _file_sha256(path, stat.st_size, stat.st_mtime_ns)
 
@@ -78,7 +78,7 @@ def arrays_sha256(arrays: Arrays) -> str:
         array = np.ascontiguousarray(arrays[name])
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
         digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
-        digest.update(memoryview(array).cast("B") if array.size else b"")
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -76,7 +76,7 @@ _FACTS: Final[dict[str, Any]] = {
 
 
 class Digits(Dataset):
-    """Handwritten digits, static, (1, 16, 16) in [0, 1]; option `pixels: 8` leaves them as they are."""
+    """Handwritten digits, static, (1, 16, 16) in [0, 1]; `pixels: 8` leaves them as they are."""
 
     name: ClassVar[str] = "digits"
     Options: ClassVar[type[BaseModel]] = DigitsOptions
@@ -95,7 +95,7 @@ class Digits(Dataset):
         )
 
     def prepare(self) -> Arrays:
-        """`x` (1797, 1, pixels, pixels) float32 and `y` (1797,). Raises DataError if they changed."""
+        """`x` (1797, 1, pixels, pixels) float32, `y` (1797,). Raises DataError if they changed."""
         x, y = digits(self.options.pixels)
         return guard(self.name, {"x": x[:, None], "y": y}, SHA256[self.options.pixels])
 

@@ -41,8 +41,8 @@ class Vowels(Dataset):
             licence="CC BY 4.0",
             citation="Kudo, Toyama and Shimbo, Pattern Recognition Letters 20 (1999) 1103-1111",
             origin="the data folder of the sktime package",
-            notes="official test split; validation cut from train, stratified; per-utterance channel "
-            "means removed; 7 to 29 steps, zero padded",
+            notes="official test split; validation cut from train, stratified; channel means of "
+            "each utterance removed; 7 to 29 steps, zero padded",
         )
 
     def prepare(self) -> Arrays:

@@ -165,9 +165,7 @@ def _check(value: NDArray[Any], axes: int) -> None:
     if value.dtype == np.uint8:
         return
     if value.dtype.kind != "f":
-        raise DataError(
-            f"lightness is {value.dtype}: expected uint8 grey levels or floats in [0,1]"
-        )
+        raise DataError(f"lightness is {value.dtype}: expected uint8 grey levels or floats in [0,1]")
     if not np.isfinite(value).all():
         raise DataError("lightness has values that are not finite")
 
@@ -197,9 +195,7 @@ def _compare(
     return change > threshold, change < -threshold
 
 
-def _overlap(
-    step: int, height: int, width: int
-) -> tuple[tuple[Any, ...], tuple[Any, ...], slice, slice]:
+def _overlap(step: int, height: int, width: int) -> tuple[tuple[Any, ...], tuple[Any, ...], slice, slice]:
     """Views of the image at t = step + 1 and t = step where both cover the canvas, and where."""
     (x_new, y_new), (x_last, y_last) = POSITIONS[step + 1], POSITIONS[step]
     top, left = max(x_new, x_last), max(y_new, y_last)

@@ -23,8 +23,7 @@ def edge_integral(frames_tbchw: Tensor, *, signed: bool = True, crop: bool = Tru
     """
     if frames_tbchw.ndim != 5 or frames_tbchw.shape[0] != STEPS or frames_tbchw.shape[2] != 2:
         raise DataError(
-            f"event frames of shape {tuple(frames_tbchw.shape)}: "
-            f"expected ({STEPS}, batch, 2, height, width)"
+            f"event frames of shape {tuple(frames_tbchw.shape)}: expected ({STEPS}, batch, 2, height, width)"
         )
     brighter, darker = frames_tbchw.float().unbind(2)
     frames = brighter - darker if signed else brighter + darker
@@ -43,8 +42,7 @@ def edge_integral_any_length(frames_tbchw: Tensor, *, signed: bool = True) -> Te
     """
     if frames_tbchw.ndim != 5 or frames_tbchw.shape[2] != 2:
         raise DataError(
-            f"event frames of shape {tuple(frames_tbchw.shape)}: "
-            "expected (time, batch, 2, height, width)"
+            f"event frames of shape {tuple(frames_tbchw.shape)}: expected (time, batch, 2, height, width)"
         )
     total = torch.sum(frames_tbchw.float(), dim=0)
     brighter, darker = total[:, :1], total[:, 1:]

@@ -62,9 +62,7 @@ def test_one_pixel_gives_the_positions_of_the_paper() -> None:
     assert events.neg[0].tolist() == [4, 4, 1]
 
 
-@pytest.mark.parametrize(
-    ("level", "count"), [(0.18, 0), (45 / 255, 0), (46 / 255, 8), (45, 0), (46, 8)]
-)
+@pytest.mark.parametrize(("level", "count"), [(0.18, 0), (45 / 255, 0), (46 / 255, 8), (45, 0), (46, 8)])
 def test_threshold_is_strict(level: float, count: int) -> None:
     value = np.zeros((8, 8), dtype=np.uint8 if isinstance(level, int) else np.float64)
     value[3, 4] = level
