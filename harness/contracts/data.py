@@ -147,9 +147,7 @@ class ArraySplit:
             x = x.mul_(self.scale)
         y = torch.from_numpy(np.asarray(self.y[rows]))
         y = y.long() if y.dim() == 1 and not y.is_floating_point() else y.float()
-        length = (
-            None if self.length is None else torch.from_numpy(np.asarray(self.length[rows])).long()
-        )
+        length = None if self.length is None else torch.from_numpy(np.asarray(self.length[rows])).long()
         return Batch(x, y, length)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -24,9 +24,7 @@ When = Mapping[str, tuple[Scalar, ...]]
 class ParamsModel(BaseModel):
     """Base of all parameter models: frozen, strict, unknown names refused. Groups are nested models."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 
 
 def param(
@@ -45,7 +43,7 @@ def param(
     ``low`` and ``high`` are the bounds a value must meet (both included); choices are declared by
     annotating the field ``Literal[...]``. ``when`` names the conditions under which it exists.
     """
-    extra = {"unit": unit, "log": log, "source": source, "when": dict(when or {})}
+    extra: Any = {"unit": unit, "log": log, "source": source, "when": dict(when or {})}
     return Field(default, description=doc, ge=low, le=high, json_schema_extra=extra)
 
 
@@ -142,9 +140,7 @@ def _decided(info: ParamInfo, complete: Mapping[str, Scalar], pending: list[Para
     return not any(name in open_names for name, _ in info.when)
 
 
-def describe(
-    model: type[BaseModel], prefix: str = "", when: Conditions = ()
-) -> tuple[ParamInfo, ...]:
+def describe(model: type[BaseModel], prefix: str = "", when: Conditions = ()) -> tuple[ParamInfo, ...]:
     """The parameters of a model, nested groups with dotted names, in declaration order."""
     infos: list[ParamInfo] = []
     for name, info in model.model_fields.items():
@@ -170,7 +166,7 @@ def _info(name: str, declared: FieldInfo, when: Conditions) -> ParamInfo:
     own: Any = extra.get("when", {})
     return ParamInfo(
         name=name,
-        kind=base.__name__,
+        kind=cast(Kind, base.__name__),
         default=declared.default,
         doc=declared.description or "",
         unit=str(extra.get("unit", "")),

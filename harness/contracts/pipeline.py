@@ -223,7 +223,8 @@ class Pipeline(ABC):
         else:
             tree = nest(complete)
         try:
-            return cls.Params(**tree)
+            model: type[ParamsModel] = cls.Params
+            return model(**tree)
         except ValueError as error:
             first = str(error).splitlines()
             raise HarnessError(f"pipeline '{cls.name}': {' '.join(first[1:3])}") from None

@@ -1,1 +1,1 @@
-"""."""
+"""Results on disk: versioned Parquet tables, the study lock, checkpoints. The only writer below results/."""

@@ -99,7 +99,10 @@ STUDIES = pa.schema(
         ("launched_at", _UTC),
         ("fingerprint", pa.string()),
         ("parts", pa.string()),  # JSON: what the fingerprint hashes, part by part
-        ("cells", pa.string()),  # JSON list of {cell, label, dataset, dataset_revision, pipeline, task, chance}
+        (
+            "cells",
+            pa.string(),
+        ),  # JSON list of {cell, label, dataset, dataset_revision, pipeline, task, chance}
         ("protocol", pa.string()),  # JSON: objectives, limits, target, baseline, budgets, seeds, clock
         ("text", pa.string()),  # the study file
         ("host", pa.string()),

@@ -1,0 +1,114 @@
+"""Whole files or none: write aside under a dot name, fsync, rename. Local folders and object stores."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path, PurePosixPath
+
+from pyarrow import fs
+
+from harness.errors import StoreError
+
+
+class Files:
+    """A folder of whole files below a root: a local path or a URI such as ``s3://bucket/results``.
+
+    Every name is relative to the root and uses ``/``. Raises StoreError where the root cannot be used.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = str(root)
+        self.local: Path | None = None
+        if "://" in self.root:
+            try:
+                self._fs, base = fs.FileSystem.from_uri(self.root)
+            except (OSError, ValueError) as error:
+                raise StoreError(f"results root {self.root}: {error}") from None
+            self._base = PurePosixPath(base)
+        else:
+            self.local = Path(root).expanduser().absolute()
+            self._fs, self._base = fs.LocalFileSystem(), PurePosixPath(self.local.as_posix())
+
+    def path(self, name: str) -> str:
+        """The full path of a name, as the file system understands it."""
+        return str(self._base / name)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a whole file, durable when this returns. Raises StoreError; nothing is left half written."""
+        try:
+            if self.local is None:
+                self._write_remote(name, data)
+            else:
+                self._write_local(self.local / name, data)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StoreError(
+                f"cannot write {self.path(name)}: {reason}. What was committed before is safe; "
+                "make room or choose another --results folder, then resume."
+            ) from error
+
+    def _write_local(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+        try:
+            with open(aside, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, path)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _write_remote(self, name: str, data: bytes) -> None:
+        with self._fs.open_output_stream(self.path(name)) as stream:  # whole when closed
+            stream.write(data)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file. Raises FileNotFoundError and OSError."""
+        with self._fs.open_input_stream(self.path(name)) as stream:
+            return bytes(stream.read())
+
+    def names(self, folder: str, suffix: str = "") -> list[str]:
+        """The file names in a folder that are not dot names, sorted; [] if it is absent."""
+        if self.local is not None:
+            try:
+                entries = os.scandir(self.local / folder)
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+            with entries:
+                found = [entry.name for entry in entries if not entry.is_dir()]
+        else:
+            selector = fs.FileSelector(self.path(folder), allow_not_found=True)
+            infos = self._fs.get_file_info(selector)
+            found = [info.base_name for info in infos if info.type == fs.FileType.File]
+        return sorted(name for name in found if name.endswith(suffix) and not name.startswith("."))
+
+    def folders(self, folder: str) -> list[str]:
+        """The folder names in a folder, sorted; [] if it is absent."""
+        selector = fs.FileSelector(self.path(folder), allow_not_found=True)
+        infos = self._fs.get_file_info(selector)
+        return sorted(info.base_name for info in infos if info.type == fs.FileType.Directory)
+
+    def exists(self, name: str) -> bool:
+        """Whether a file is there."""
+        info = self._fs.get_file_info(self.path(name))
+        return bool(info.type == fs.FileType.File)
+
+    def delete(self, name: str) -> None:
+        """Delete a file; absent is fine."""
+        try:
+            self._fs.delete_file(self.path(name))
+        except FileNotFoundError:
+            return
+
+    def move(self, name: str, to: str) -> None:
+        """Rename a file, making the folder it goes to."""
+        self._fs.create_dir(str(PurePosixPath(self.path(to)).parent), recursive=True)
+        self._fs.move(self.path(name), self.path(to))

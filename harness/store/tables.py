@@ -1,0 +1,99 @@
+"""Between rows and Parquet bytes: cast to the versioned schema, refuse what is foreign or newer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.errors import ForeignFileError, NewerSchemaError
+from harness.store.schemas import PARAM_PREFIX, TABLES, VERSION
+
+REPLACES = b"harness_replaces"
+
+
+def to_table(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Rows as an Arrow table with exactly the schema's columns and the ``param.`` ones that occur."""
+    schema = TABLES[table]
+    extra = dict.fromkeys(key for row in rows for key in row if key.startswith(PARAM_PREFIX))
+    for name in extra:
+        schema = schema.append(pa.field(name, _param_type(row.get(name) for row in rows)))
+    columns = [[row.get(field.name) for row in rows] for field in schema]
+    return pa.table(
+        [pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)],
+        schema=schema,
+    )
+
+
+def _param_type(values: Iterable[Any]) -> pa.DataType:
+    known = [value for value in values if value is not None]
+    numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in known)
+    return pa.float64() if numeric else pa.string()
+
+
+def to_bytes(table: pa.Table, replaces: Sequence[str] = ()) -> bytes:
+    """Parquet bytes, zstd; ``replaces`` names the parts that this file stands for."""
+    if replaces:
+        metadata = {**(table.schema.metadata or {}), REPLACES: json.dumps(list(replaces)).encode()}
+        table = table.replace_schema_metadata(metadata)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_statistics=table.num_rows > 1000)
+    return bytes(sink.getvalue())
+
+
+def from_bytes(table: str, data: bytes, where: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """One file as a table. Raises ForeignFileError and NewerSchemaError naming ``where``."""
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data))
+        metadata = file.schema_arrow.metadata or {}
+        if metadata.get(b"harness_table", b"").decode() != table:
+            raise ForeignFileError(f"{where} is not a '{table}' table of the harness.")
+        version = int(metadata.get(b"harness_schema", b"0"))
+        if version > VERSION:
+            raise NewerSchemaError(
+                f"{where} has schema {version}; this harness reads up to {VERSION}. Upgrade the harness."
+            )
+        wanted = None if columns is None else [c for c in columns if c in file.schema_arrow.names]
+        return file.read(columns=wanted, use_threads=False)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ForeignFileError(f"{where} is truncated or not Parquet ({line[:90]}).") from None
+
+
+def replaced(table: pa.Table) -> list[str]:
+    """The part names that a merged file stands for."""
+    raw = (table.schema.metadata or {}).get(REPLACES)
+    return [] if raw is None else list(json.loads(raw))
+
+
+def concat(table: str, parts: Sequence[pa.Table], columns: Sequence[str] | None = None) -> pa.Table:
+    """Parts as one table; a column some lack is null there, a mixed ``param.`` column becomes text."""
+    schema = TABLES[table]
+    if columns is not None:
+        schema = pa.schema([f for f in schema if f.name in columns], metadata=schema.metadata)
+    if not parts:
+        return schema.empty_table()
+    kinds: dict[str, pa.DataType] = {}
+    for part in parts:
+        for field in part.schema:
+            if field.name.startswith(PARAM_PREFIX):
+                known = kinds.setdefault(field.name, field.type)
+                kinds[field.name] = known if known == field.type else pa.string()
+    for name, kind in kinds.items():
+        schema = schema.append(pa.field(name, kind))
+    return pa.concat_tables([_cast(part, schema) for part in parts])
+
+
+def _cast(part: pa.Table, schema: pa.Schema) -> pa.Table:
+    if part.schema.equals(schema):
+        return part.replace_schema_metadata(schema.metadata)
+    columns = []
+    for field in schema:
+        if field.name in part.schema.names:
+            columns.append(part[field.name].cast(field.type))
+        else:
+            columns.append(pa.nulls(part.num_rows, field.type))
+    return pa.table(columns, schema=schema)
