@@ -41,7 +41,7 @@ def package_path(dataset: str, package: str, path: str) -> Path:
         found = Path(place) / path
         if found.exists():
             return found
-    origin = f"PyPI: pip install 'harness[data]' brings the package {package}"
+    origin = f"PyPI, package {package}, which the extra [data] of this project brings"
     raise MissingDataError(dataset, f"{package}/{path}", origin=origin)
 
 
