@@ -12,7 +12,8 @@ module, and in the moment of the reset (`late`). Per element, `x` the input curr
 next u undecayed. States start at zero; the reset is not detached.
 
 Only the input and the constants are kept for the backward pass. The membranes are computed again
-there, in blocks that stay in the processor's cache, so memory does not grow with T.
+there, in blocks that stay in the processor's cache, so memory does not grow with T. A block makes
+its views once: at this size, indexing a tensor costs as much as adding two.
 """
 
 from __future__ import annotations
@@ -28,26 +29,25 @@ from torch.autograd.function import once_differentiable
 from harness.errors import HarnessError
 from harness.neurons.surrogate import Surrogate
 
-#: Elements of a block on the CPU (near the second-level cache) and on a GPU.
-CPU_BLOCK, GPU_BLOCK = 16384, 1 << 22
+#: Elements of a block on the CPU (its buffers stay near the second-level cache) and on a GPU.
+CPU_BLOCK, GPU_BLOCK = 65536, 1 << 22
 
 
 class Rule(NamedTuple):
     """What a call fixes.
 
-    `hold` 0: the input has a time axis. `hold` n > 0: the input is held for n steps and the mean
-    of the n outputs is returned. `learned_reset`: g1 and g2 get gradients.
+    ``hold`` 0: the input has a time axis. ``hold`` n > 0: the input is held for n steps and the
+    mean of the n outputs is returned.
     """
 
     v_threshold: float = 1.0
     surrogate: Surrogate = Surrogate()
     late: bool = False
     hold: int = 0
-    learned_reset: bool = False
 
 
 class Gains(NamedTuple):
-    """The constants of the recurrence, in the order of the `gains` tensor (8,)."""
+    """The constants of the recurrence, in the order of the ``gains`` tensor (8,)."""
 
     k11: float
     k12: float
@@ -88,146 +88,141 @@ def ts_lif_multistep(x: Tensor, gains: Tensor, mix: Tensor, rule: Rule, axis: in
 
 
 class _Block:
-    """Buffers of one block of n elements over T steps; first axis: 0 dendrite, 1 soma."""
+    """Buffers of one block of n elements over T steps. First axis: 0 dendrite, 1 soma.
 
-    def __init__(self, steps: int, n: int, like: Tensor, *, backward: bool) -> None:
+    Kept for every step are the membranes and spikes, ``z``: rows u_d, u_s, s_d, s_s.
+    """
+
+    def __init__(self, steps: int, n: int, like: Tensor, *, hold: bool, backward: bool) -> None:
         self.steps, self.n = steps, n
-        self.u, self.s, self.p = (like.new_empty(2, steps, n) for _ in range(3))
-        self.drive = like.new_empty(2, n)
+        kept = steps if backward else min(steps, 2)  # a forward pass looks one step back
+        z = like.new_empty(4, kept, n)
+        self.z = [tuple(z[:, t % kept]) for t in range(steps)]
+        self.us = [z[:2, t % kept] for t in range(steps)]
+        self.ss = [z[2:, t % kept] for t in range(steps)]
+        self.rows = [z[:, t % kept].t() for t in range(steps)]
+        self.drive, self.p, self.spikes = (like.new_empty(2, n) for _ in range(3))
         if backward:
-            self.slope, self.g = (like.new_empty(2, steps, n) for _ in range(2))
+            self.out = like.new_empty(2, 1 if hold else steps, n)
+            self.outs = [self.out[:, t % self.out.shape[1]] for t in range(steps)]
+            self.g = [like.new_empty(2, n) for _ in range(2)]
+            self.g_sum, self.den = like.new_empty(2, n), like.new_empty(2, n)
 
-    def run(self, x_tn: Tensor, k: Gains, rule: Rule) -> None:
-        """Fill membranes u, spikes s and carried states p, from rest; ``x_tn`` (T or 1, n)."""
-        if rule.late:
-            self.p = self.u
-        drive_d, drive_s = self.drive
-        for t in range(self.steps):
+    def run(self, x_tn: Tensor, k: Gains, rule: Rule) -> Iterator[Tensor]:
+        """Run from rest on ``x_tn`` (T or 1, n); yields the spikes (2, n) after each step."""
+        column = x_tn.new_tensor([[k.kx1, -k.g1], [k.kx2, -k.g2]])
+        gain, reset = column[:, :1], column[:, 1:]
+        (drive_d, drive_s), (p_d, p_s) = self.drive, self.p
+        for t, (u, s) in enumerate(zip(self.us, self.ss, strict=True)):
             if t < len(x_tn):
-                torch.mul(x_tn[t], k.kx1, out=drive_d)
-                torch.mul(x_tn[t], k.kx2, out=drive_s)
-            (u_d, u_s), (s_d, s_s) = self.u[:, t], self.s[:, t]
+                torch.mul(x_tn[t], gain, out=self.drive)
+            u_d, u_s, _, _ = self.z[t]
             if t:
-                p_d, p_s = self.p[:, t - 1]
+                if rule.late:
+                    p_d, p_s, _, _ = self.z[t - 1]
                 torch.add(drive_d, p_d, alpha=k.k11, out=u_d).add_(p_s, alpha=k.k12)
                 torch.add(drive_s, p_s, alpha=k.k22, out=u_s)
                 if rule.late:
-                    u_d.add_(self.s[0, t - 1], alpha=-k.g1)
-                    u_s.add_(self.s[1, t - 1], alpha=-k.g2)
+                    u.addcmul_(self.ss[t - 1], reset)
             else:
-                self.u[:, 0].copy_(self.drive)
+                u.copy_(self.drive)
             u_s.add_(u_d, alpha=k.k21)
-            torch.ge(u_d, rule.v_threshold, out=s_d)
-            torch.ge(u_s, rule.v_threshold, out=s_s)
+            torch.ge(u, rule.v_threshold, out=s)
             if not rule.late and t + 1 < self.steps:
-                torch.add(u_d, s_d, alpha=-k.g1, out=self.p[0, t])
-                torch.add(u_s, s_s, alpha=-k.g2, out=self.p[1, t])
+                torch.addcmul(u, s, reset, out=self.p)
+            yield s
 
-    def run_back(self, g_d: Tensor, g_s: Tensor, k: Gains, rule: Rule) -> None:
-        """Fill g = dL/du from dL/ds through the output alone, ``g_d`` and ``g_s`` (T or 1, n)."""
-        gain = self._slopes(rule)
-        # The early reset meets dL/dp[t], a mix of dL/du[t+1]; the late one meets dL/du[t+1].
-        to_d, to_s, cross = (1.0, 1.0, 0.0) if rule.late else (k.k11, k.k22, k.k12)
-        spare_d, spare_s = self.drive
+    def run_back(
+        self, x_tn: Tensor, k: Gains, rule: Rule, grad_x_tn: Tensor
+    ) -> list[float]:
+        """From ``out`` = dL/ds through the output: dL/dx into ``grad_x_tn``, returns dL/d(gains)."""
+        column = x_tn.new_tensor([[k.k11, -k.g1], [k.k22, -k.g2]])
+        decay, reset = column[:, :1], column[:, 1:]
+        by_z, by_x = x_tn.new_zeros(2, 4), x_tn.new_zeros(2)
+        hold, late = bool(rule.hold), rule.late
+        g, later = self.g
         for t in range(self.steps - 1, -1, -1):
-            out_d, out_s = g_d[t % len(g_d)], g_s[t % len(g_s)]
-            (d, s), (slope_d, slope_s) = self.g[:, t], self.slope[:, t]
+            out, gain = self.outs[t], self._denominator(t, rule)
             if t + 1 < self.steps:
-                next_d, next_s = self.g[:, t + 1]
-                torch.mul(next_s, k.k22, out=s).add_(next_d, alpha=k.k12)
-                torch.mul(next_d, k.k11, out=d)
-                out_d = torch.add(out_d, next_d, alpha=-k.g1 * to_d, out=spare_d)
-                out_s = torch.add(out_s, next_s, alpha=-k.g2 * to_s, out=spare_s)
-                if cross:
-                    out_s.add_(next_d, alpha=-k.g2 * cross)
+                by_z.addmm_(later, self.rows[t])
+                torch.mul(later, decay, out=g)
+                g[1].add_(later[0], alpha=k.k12)  # g is dL/dp[t] now: what the early reset meets
+                out = torch.addcmul(out, later if late else g, reset, out=self.drive)
+                g.addcdiv_(out, self.den, value=gain)
             else:
-                self.g[:, t].zero_()
-            s.addcmul_(out_s, slope_s, value=gain)
-            d.add_(s, alpha=k.k21).addcmul_(out_d, slope_d, value=gain)
+                torch.div(out, self.den, out=g).mul_(gain)
+            g[0].add_(g[1], alpha=k.k21)
+            if not hold:
+                torch.mul(g[0], k.kx1, out=grad_x_tn[t]).add_(g[1], alpha=k.kx2)
+                by_x.addmv_(g, x_tn[t])
+            elif t + 1 < self.steps:
+                self.g_sum.add_(g)
+            else:
+                self.g_sum.copy_(g)
+            g, later = later, g
+        if hold:
+            torch.mul(self.g_sum[0], k.kx1, out=grad_x_tn[0]).add_(self.g_sum[1], alpha=k.kx2)
+            by_x.addmv_(self.g_sum, x_tn[0])
+        return _gains_grad(by_z.tolist(), by_x.tolist(), k, late=late)
 
-    def _slopes(self, rule: Rule) -> float:
-        """Fill ``slope`` with the surrogate's derivative up to the returned factor."""
-        torch.sub(self.u, rule.v_threshold, out=self.slope)
+    def _denominator(self, t: int, rule: Rule) -> float:
+        """Fill ``den``: the surrogate's derivative at step t is the returned factor over it."""
+        torch.sub(self.us[t], rule.v_threshold, out=self.den)
         if rule.surrogate.name != "atan":
-            self.slope.copy_(rule.surrogate.derivative(self.slope))
+            torch.reciprocal(rule.surrogate.derivative(self.den), out=self.den)
             return 1.0
-        # (a/2) / (1 + (pi/2 a u)^2) = (a/2) c^2 / (u^2 + c^2) with c = 2 / (pi a), a = 1 / width
+        # (a/2) / (1 + (pi/2 a u)^2) = (a/2) c^2 / (c^2 + u^2) with c = 2 / (pi a), a = 1 / width
         c = 2.0 * rule.surrogate.width / math.pi
-        torch.mul(self.slope, self.slope, out=self.slope).add_(c * c).reciprocal_()
+        torch.addcmul(self.den.new_tensor(c * c), self.den, self.den, out=self.den)
         return 0.5 * c * c / rule.surrogate.width
 
-    def input_grad(self, k: Gains, out_tn: Tensor) -> None:
-        """dL/dx of a timed input into ``out_tn`` (T, n), or of a held one (1, n)."""
-        g = self.g if len(out_tn) == self.steps else self.g.sum(dim=1, keepdim=True)
-        torch.mul(g[0], k.kx1, out=out_tn).add_(g[1], alpha=k.kx2)
 
-    def gains_grad(self, x_tn: Tensor, k: Gains, rule: Rule) -> Tensor:
-        """dL/d(gains) of this block, (8,)."""
-        m = (self.steps - 1) * self.n  # elements that have a next step
-        g_d, g_s = self.g[0].view(-1), self.g[1].view(-1)
-        next_d, next_s = g_d[self.n :], g_s[self.n :]
-        (p_d, p_s), (s_d, s_s) = (both.view(2, -1)[:, :m] for both in (self.p, self.s))
-        by_x = self.g if len(x_tn) == self.steps else self.g.sum(dim=1)
-        x_d, x_s = by_x.view(2, -1) @ x_tn.reshape(-1)
-        k21 = torch.dot(g_s, self.u[0].view(-1))
-        parts = [torch.dot(next_d, p_d), torch.dot(next_d, p_s), x_d]
-        parts += [torch.dot(next_s, p_s), k21, x_s]
-        if not rule.learned_reset:
-            return torch.stack([*parts, k21 * 0, k21 * 0])
-        g1, g2 = -torch.dot(next_d, s_d), -torch.dot(next_s, s_s)
-        if rule.late:
-            return torch.stack([*parts, g1, g2])
-        return torch.stack([*parts, k.k11 * g1, k.k22 * g2 - k.k12 * torch.dot(next_d, s_s)])
-
-
-class _Cut(NamedTuple):
-    """One block of a call: flat positions within a step, and the mix's columns there."""
-
-    at: slice
-    columns: slice
-
-    def weigh(self, values: Tensor, mix: Tensor) -> Tensor:
-        """``values`` (..., n) as (..., rows, columns), to be multiplied by ``mix[:, columns]``."""
-        width = self.columns.stop - self.columns.start
-        return values.view(*values.shape[:-1], -1, width) if mix.shape[1] > 1 else values[..., None]
-
-
-def _cuts(n: int, columns: int, limit: int) -> Iterator[_Cut]:
-    """Blocks of at most ``limit`` elements: whole rows of the mix unless one row is longer."""
-    if columns == 1:
-        for first in range(0, n, limit):
-            yield _Cut(slice(first, min(first + limit, n)), slice(0, 1))
-    elif columns <= limit:
-        step = limit // columns * columns
-        for first in range(0, n, step):
-            yield _Cut(slice(first, min(first + step, n)), slice(0, columns))
-    else:
-        for row in range(0, n, columns):
-            for first in range(0, columns, limit):
-                last = min(first + limit, columns)
-                yield _Cut(slice(row + first, row + last), slice(first, last))
+def _gains_grad(by_z: list[list[float]], by_x: list[float], k: Gains, *, late: bool) -> list[float]:
+    """dL/d(gains) from the sums of dL/du[t] with u[t-1], s[t-1] (2, 4) and with x[t] (2,)."""
+    g = (k.g1, k.g2)
+    d, s = by_z
+    if not late:  # what is carried is p = u - g*s
+        d, s = ([*(row[i] - g[i] * row[2 + i] for i in (0, 1)), row[2], row[3]] for row in (d, s))
+    k21 = k.k11 * s[0] + k.k12 * s[1] + k.kx1 * by_x[1] - (k.g1 * s[2] if late else 0.0)
+    g1, g2 = -d[2], -s[3]
+    if not late:
+        g1, g2 = k.k11 * g1, k.k22 * g2 - k.k12 * d[3]
+    return [d[0], d[1], by_x[0], s[1], k21, by_x[1], g1, g2]
 
 
 class _Call:
-    """What both passes of a call share: views with flat positions, blocks, mix divided by hold."""
+    """What both passes of a call share: flat views, the constants, and blocks with their buffers.
+
+    A block holds whole rows of the mix, whose weights are laid out once for all its elements, so
+    that every pass runs over contiguous memory.
+    """
 
     def __init__(self, x: Tensor, gains: Tensor, mix: Tensor, rule: Rule) -> None:
-        self.k, self.rule = Gains(*gains.tolist()), rule
-        self.steps = rule.hold or len(x)
+        self.k, self.rule, self.steps = Gains(*gains.tolist()), rule, rule.hold or len(x)
         self.x_tf = x.view(1 if rule.hold else len(x), -1)
-        self.mix = mix / rule.hold if rule.hold else mix
+        self.columns, total = mix.shape[1], self.x_tf.shape[1]
         limit = CPU_BLOCK if x.device.type == "cpu" else GPU_BLOCK
-        self.cuts = list(_cuts(self.x_tf.shape[1], mix.shape[1], limit))
+        self.size = min(total, max(1, limit // self.columns) * self.columns)
+        mix = mix / rule.hold if rule.hold else mix
+        self.mix = mix if self.columns == 1 else mix.repeat(1, self.size // self.columns)
 
-    def blocks(self, *, backward: bool) -> Iterator[tuple[_Cut, _Block]]:
-        """Every block after its forward run; the buffers are used again where the size allows."""
+    def blocks(self, *, backward: bool) -> Iterator[tuple[slice, Tensor, _Block]]:
+        """Flat positions, the mix (2, n or 1) there and a block to run; buffers are used again."""
         block: _Block | None = None
-        for cut in self.cuts:
-            n = cut.at.stop - cut.at.start
+        for first in range(0, self.x_tf.shape[1], self.size):
+            at = slice(first, min(first + self.size, self.x_tf.shape[1]))
+            n = at.stop - at.start
             if block is None or block.n != n:
-                block = _Block(self.steps, n, self.x_tf, backward=backward)
-            block.run(self.x_tf[:, cut.at], self.k, self.rule)
-            yield cut, block
+                hold = bool(self.rule.hold)
+                block = _Block(self.steps, n, self.x_tf, hold=hold, backward=backward)
+            yield at, self.mix[:, :n], block
+
+    def add_mix_grad(self, total: Tensor, s: Tensor, grad_n: Tensor) -> None:
+        """Add dL/d(mix) of spikes ``s`` (2, n) to ``total``: (2,), or (2, size) to be folded."""
+        if self.columns == 1:
+            total.addmv_(s, grad_n)
+        else:
+            total[:, : len(grad_n)].addcmul_(s, grad_n)
 
 
 class _TSLIF(torch.autograd.Function):
@@ -237,12 +232,14 @@ class _TSLIF(torch.autograd.Function):
         ctx.rule = rule
         call = _Call(x, gains, mix, rule)
         out_tf = torch.empty_like(call.x_tf)
-        for cut, block in call.blocks(backward=False):
-            s = block.s.sum(dim=1, keepdim=True) if rule.hold else block.s
-            s_d, s_s = cut.weigh(s, mix)
-            m_d, m_s = call.mix[:, cut.columns]
-            out = cut.weigh(out_tf[:, cut.at], mix)
-            torch.mul(s_d, m_d, out=out).addcmul_(s_s, m_s)
+        for at, (m_d, m_s), block in call.blocks(backward=False):
+            out_tn = out_tf[:, at]
+            for t, s in enumerate(block.run(call.x_tf[:, at], call.k, rule)):
+                if rule.hold:
+                    s = _count(block.spikes, s, t)
+                if t + 1 == rule.hold or not rule.hold:
+                    out_n = out_tn[0 if rule.hold else t]
+                    torch.mul(s[0], m_d, out=out_n).addcmul_(s[1], m_s)
         return out_tf.view_as(x)
 
     @staticmethod
@@ -251,20 +248,24 @@ class _TSLIF(torch.autograd.Function):
         x, gains, mix = ctx.saved_tensors
         rule: Rule = ctx.rule
         call = _Call(x, gains, mix, rule)
-        grad_tf = grad.reshape(call.x_tf.shape)
-        grad_x, grad_mix = torch.empty_like(call.x_tf), torch.zeros_like(mix)
+        grad_tf, grad_x = grad.reshape(call.x_tf.shape), torch.empty_like(call.x_tf)
+        by_mix = mix.new_zeros(2) if call.columns == 1 else mix.new_zeros(2, call.size)
         grad_gains = torch.zeros_like(gains)
-        for cut, block in call.blocks(backward=True):
-            out_grad = cut.weigh(grad_tf[:, cut.at], mix)
-            m_d, m_s = call.mix[:, cut.columns]
-            g_d, g_s = (out_grad * m for m in (m_d, m_s))
-            x_tn = call.x_tf[:, cut.at]
-            block.run_back(g_d.view(len(x_tn), -1), g_s.view(len(x_tn), -1), call.k, rule)
-            block.input_grad(call.k, grad_x[:, cut.at])
-            if ctx.needs_input_grad[1]:
-                grad_gains += block.gains_grad(x_tn, call.k, rule)
-            if ctx.needs_input_grad[2]:
-                s = block.s.sum(dim=1, keepdim=True) if rule.hold else block.s
-                share = (cut.weigh(s, mix) * out_grad).sum(dim=(1, 2))
-                grad_mix[:, cut.columns] += share / rule.hold if rule.hold else share
+        for at, weights, block in call.blocks(backward=True):
+            x_tn, grad_tn = call.x_tf[:, at], grad_tf[:, at]
+            for t, s in enumerate(block.run(x_tn, call.k, rule)):
+                if rule.hold:
+                    s = _count(block.spikes, s, t)
+                if t + 1 == rule.hold or not rule.hold:
+                    grad_n = grad_tn[0 if rule.hold else t]
+                    torch.mul(grad_n, weights, out=block.outs[t])
+                    if ctx.needs_input_grad[2]:
+                        call.add_mix_grad(by_mix, s, grad_n)
+            grad_gains += gains.new_tensor(block.run_back(x_tn, call.k, rule, grad_x[:, at]))
+        grad_mix = by_mix.view(2, -1, call.columns).sum(1) / (rule.hold or 1)
         return grad_x.view_as(x), grad_gains, grad_mix, None
+
+
+def _count(total: Tensor, s: Tensor, t: int) -> Tensor:
+    """Spikes summed up to step t, in place."""
+    return total.add_(s) if t else total.copy_(s)
