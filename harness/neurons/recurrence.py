@@ -70,9 +70,7 @@ def _run_back(e: Tensor, h: Tensor, k: float, v_threshold: float, reset: Reset) 
     return e
 
 
-def _decay_gradient(
-    e: Tensor, h: Tensor, x: Tensor | None, v_threshold: float, reset: Reset
-) -> Tensor:
+def _decay_gradient(e: Tensor, h: Tensor, x: Tensor | None, v_threshold: float, reset: Reset) -> Tensor:
     """dL/dk = sum of e[t] v[t-1], less e[t] x[t] where the input decays (c = 1 - k)."""
     v = torch.empty_like(h)
     _after_reset(h, v_threshold, reset, v)
@@ -84,9 +82,7 @@ class _Core(torch.autograd.Function):
     """What the functions below share: saving for, and finishing, the backward recurrence."""
 
     @staticmethod
-    def prepare(
-        ctx: Any, x: Tensor, k: float | Tensor, options: tuple[float, bool, Reset]
-    ) -> Tensor:
+    def prepare(ctx: Any, x: Tensor, k: float | Tensor, options: tuple[float, bool, Reset]) -> Tensor:
         learned = isinstance(k, Tensor)
         ctx.k = float(k.detach()) if isinstance(k, Tensor) else k
         ctx.k_shape = k.shape if isinstance(k, Tensor) else None

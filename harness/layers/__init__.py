@@ -1,0 +1,1 @@
+"""Layers: normalisation, delays, what is folded over time."""

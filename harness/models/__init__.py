@@ -1,0 +1,1 @@
+"""Networks: topologies whose activations are switched, encoders, builders by name."""
