@@ -104,7 +104,7 @@ def load_npz(dataset: str, path: Path, keys: tuple[str, ...]) -> dict[str, NDArr
     Raises DataError where the file is no .npz, lacks a key or holds Python objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             missing = [key for key in keys if key not in file.files]
             if missing:
                 raise DataError(

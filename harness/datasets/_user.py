@@ -87,7 +87,7 @@ class UserFile:
         """An array. Raises DataError, UnknownNameError."""
         self.header(key)
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 array: NDArray[Any] = file[key]
         except Exception as error:  # truncated members raise zip, zlib and value errors
             raise DataError(f"{self.path}: array '{key}' cannot be read: {error}") from error

@@ -1,9 +1,11 @@
 """Files are the right ones or one line says which; splits are stratified and seeded."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from harness.datasets import _files, _splits
 from harness.datasets.digits import Digits, DigitsEvents, double_bilinear
@@ -45,7 +47,7 @@ def test_a_package_that_is_absent(tmp_path: Path) -> None:
 
 def test_arrays_digest_sees_names_types_shapes_and_bytes() -> None:
     base = {"a": np.arange(6, dtype=np.int32)}
-    others = [
+    others: list[dict[str, NDArray[Any]]] = [
         {"b": base["a"]},
         {"a": base["a"].astype(np.int64)},
         {"a": base["a"].reshape(2, 3)},
