@@ -1,0 +1,189 @@
+"""TS-LIF: two coupled compartments, a slow dendrite and a fast soma, with a graded output.
+
+Source: TS-LIF, arXiv 2503.05108, Eq. 5-6 (form ``paper``), and its released code (form ``code``).
+
+Not taken over from the released code: the mixing weights sit on the feature axis, never on the
+time position (:meth:`TSLIF.widen`); constants belong to one neuron, never to a default argument.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from harness.contracts import Neuron, ParamsModel, param
+from harness.contracts.neuron import State
+from harness.neurons.constants import SurrogateParams
+from harness.neurons.functional import spike
+from harness.neurons.ts_lif_functional import Rule, ts_lif_multistep
+
+PAPER = "arXiv 2503.05108"
+CODE = "kkking-kk/TS-LIF a59826a"
+
+
+class TSLIFParams(ParamsModel):
+    """The seven constants of Eq. 5-6; the code's free ones start at the same values."""
+
+    form: Literal["code", "paper"] = param(
+        "code", "paper: tied gains, one mix; code: free constants, reset at once", source=PAPER
+    )
+    a1: float = param(0.8, "decay of the dendrite", low=0.0, high=1.0, source=CODE)
+    a2: float = param(0.3, "decay of the soma", low=0.0, high=1.0, source=CODE)
+    b1: float = param(-0.1, "soma to dendrite (code: -yy)", low=-2.0, high=2.0, source=CODE)
+    b2: float = param(-0.8, "dendrite to soma (code: -kk)", low=-2.0, high=2.0, source=CODE)
+    g1: float = param(0.5, "reset of the dendrite (code: gamma)", low=0.0, high=10.0, source=CODE)
+    g2: float = param(1.0, "reset of the soma (code: the threshold)", low=0.0, high=10.0)
+    kappa: float = param(0.5, "share of dendrite spikes in the output", low=0.0, high=1.0)
+    mix_start: Literal["kappa", "normal"] = param(
+        "kappa", "code form: output weights start at kappa, or as N(0, 1) draws", source=CODE
+    )
+    v_threshold: float = param(
+        1.0, "firing threshold", unit="membrane potential", low=0.01, high=100.0, log=True
+    )
+    learn_decay: bool = param(True, "whether decays (code: and input gains) are learned")
+    learn_coupling: bool = param(True, "whether b1 and b2 are learned")
+    learn_reset: bool = param(False, "whether g1 and g2 are learned")
+    learn_mix: bool = param(True, "whether the output's weights are learned")
+    surrogate: SurrogateParams = SurrogateParams()
+
+
+def stability_margin(a1: float, a2: float, b1: float, b2: float) -> float:
+    """Below 0 iff the linear part of TS-LIF decays (both eigenvalues inside the unit circle).
+
+    The matrix is [[a1, b1], [a1*b2, a2 + b1*b2]]: |det| < 1 and |trace| < 1 + det.
+    """
+    det, trace = a1 * a2, a1 + a2 + b1 * b2
+    return max(abs(det) - 1.0, abs(trace) - 1.0 - det)
+
+
+def spectral_radius(a1: float, a2: float, b1: float, b2: float) -> float:
+    """The larger modulus of the two eigenvalues of that matrix."""
+    det, trace = a1 * a2, a1 + a2 + b1 * b2
+    root = trace * trace / 4.0 - det
+    if root < 0.0:
+        return math.sqrt(det)
+    return abs(trace) / 2.0 + math.sqrt(root)
+
+
+class TSLIF(Neuron):
+    """Outputs m_d*s_d + m_s*s_s of dendrite and soma spikes: graded, not binary.
+
+    ``forward`` is one autograd node for all timesteps; ``hold`` the same for an input that stays.
+    The released code resets without detaching, so does this. Raises HarnessError where an input
+    has no timestep or other features than the neuron was widened to.
+    """
+
+    name = "ts-lif"
+    Params = TSLIFParams
+    low, high = -math.inf, math.inf
+    decay: Tensor
+    coupling: Tensor
+    reset: Tensor
+    mix: Tensor
+    tie: Tensor
+    offset: Tensor
+
+    def __init__(self, params: ParamsModel | None = None) -> None:
+        super().__init__(params)
+        p = self.params
+        self.late = p.form == "paper"
+        self.axis = -1
+        self.rule = Rule(p.v_threshold, p.surrogate.value(), self.late)
+        decay = [p.a1, p.a2] if self.late else [p.a1, p.a2, 1.0 - p.a1, 1.0 - p.a2]
+        self._constant("decay", torch.tensor(decay), learned=p.learn_decay)
+        self._constant("coupling", torch.tensor([p.b1, p.b2]), learned=p.learn_coupling)
+        self._constant("reset", torch.tensor([p.g1, p.g2]), learned=p.learn_reset)
+        tie, offset = _ties(len(decay))
+        self.register_buffer("tie", tie, persistent=False)
+        self.register_buffer("offset", offset, persistent=False)
+        self.widen(1)
+
+    def _constant(self, name: str, value: Tensor, *, learned: bool) -> None:
+        if learned:
+            setattr(self, name, nn.Parameter(value))
+        else:
+            self.register_buffer(name, value)
+
+    def widen(self, features: int, axis: int = -1) -> TSLIF:
+        """Give every feature its own output weights; ``axis`` counts from the end (-1: last).
+
+        Starts the weights anew. Returns the neuron itself.
+        """
+        self.axis = axis
+        kappa = torch.full((1, features), float(self.params.kappa))
+        mix = torch.cat([kappa, 1.0 - kappa])
+        if not self.late and self.params.mix_start == "normal":
+            mix = torch.randn(2, features)
+        for store in (self._parameters, self._buffers):
+            store.pop("mix", None)
+        self._constant("mix", kappa if self.late else mix, learned=self.params.learn_mix)
+        return self
+
+    def gains(self) -> Tensor:
+        """The constants of the recurrence (8,): k11, k12, kx1, k22, k21, kx2, g1, g2."""
+        constants = torch.cat([self.decay, self.coupling, self.reset])
+        return torch.addmv(self.offset, self.tie, constants)
+
+    def weights(self) -> Tensor:
+        """Weights of dendrite and soma spikes in the output, (2, 1) or (2, features)."""
+        return torch.cat([self.mix, 1.0 - self.mix]) if self.late else self.mix
+
+    def forward(self, x_tb: Tensor) -> Tensor:
+        """T timesteps from rest: currents (T, B, ...) to graded spikes of the same shape."""
+        return ts_lif_multistep(x_tb, self.gains(), self.weights(), self.rule, self.axis)
+
+    def hold(self, x_b: Tensor, steps: int) -> Tensor:
+        """The mean output (B, ...) over ``steps`` timesteps from rest of a current that stays."""
+        rule = self.rule._replace(hold=steps)
+        return ts_lif_multistep(x_b, self.gains(), self.weights(), rule, self.axis)
+
+    def initial_state(self, x_b: Tensor) -> State:
+        """Two carried potentials; the paper's form also two spikes that will reset them."""
+        zero = torch.zeros_like(x_b)
+        return (zero, zero, zero, zero) if self.late else (zero, zero)
+
+    def step(self, x_b: Tensor, state: State) -> tuple[Tensor, State]:
+        """One timestep: graded spikes (B, ...) and the next state."""
+        k11, k12, kx1, k22, k21, kx2, g1, g2 = self.gains().unbind()
+        u_d = k11 * state[0] + k12 * state[1] + kx1 * x_b
+        if self.late:
+            u_d = u_d - g1 * state[2]
+        u_s = k22 * state[1] + k21 * u_d + kx2 * x_b
+        if self.late:
+            u_s = u_s - g2 * state[3]
+        s_d = spike(u_d, self.rule.v_threshold, self.rule.surrogate)
+        s_s = spike(u_s, self.rule.v_threshold, self.rule.surrogate)
+        m_d, m_s = (m.view(-1, *(1,) * (-1 - self.axis)) for m in self.weights())
+        out_b = m_d * s_d + m_s * s_s
+        after = (u_d, u_s, s_d, s_s) if self.late else (u_d - g1 * s_d, u_s - g2 * s_s)
+        return out_b, after
+
+    def constants(self) -> dict[str, float]:
+        """The constants as they are now, the mean output weights and the spectral radius."""
+        k11, k12, kx1, k22, k21, kx2, g1, g2 = self.gains().tolist()
+        m_d, m_s = self.weights().detach().mean(dim=1).tolist()
+        names = {"a1": k11, "b1": k12, "a2": k22, "b2": k21, "g1": g1, "g2": g2}
+        mixes = {"gain_d": kx1, "gain_s": kx2, "mix_d": m_d, "mix_s": m_s}
+        return names | mixes | {"spectral_radius": spectral_radius(k11, k22, k12, k21)}
+
+    def extra_repr(self) -> str:
+        """The form and where the constants started."""
+        p = self.params
+        return f"{p.form}, a=({p.a1:g}, {p.a2:g}), b=({p.b1:g}, {p.b2:g}), {self.rule.surrogate}"
+
+
+def _ties(decays: int) -> tuple[Tensor, Tensor]:
+    """(8, n) and (8,): gains = tie @ [decay, coupling, reset] + offset."""
+    tie, offset = torch.zeros(8, decays + 4), torch.zeros(8)
+    tie[0, 0] = tie[3, 1] = 1.0  # k11 = a1, k22 = a2
+    if decays == 2:  # kx = 1 - a
+        tie[2, 0] = tie[5, 1] = -1.0
+        offset[2] = offset[5] = 1.0
+    else:
+        tie[2, 2] = tie[5, 3] = 1.0
+    for row, column in ((1, 0), (4, 1), (6, 2), (7, 3)):  # k12 = b1, k21 = b2, g1, g2
+        tie[row, decays + column] = 1.0
+    return tie, offset
