@@ -132,9 +132,7 @@ class _Block:
                 torch.addcmul(u, s, reset, out=self.p)
             yield s
 
-    def run_back(
-        self, x_tn: Tensor, k: Gains, rule: Rule, grad_x_tn: Tensor
-    ) -> list[float]:
+    def run_back(self, x_tn: Tensor, k: Gains, rule: Rule, grad_x_tn: Tensor) -> list[float]:
         """From ``out`` = dL/ds through the output: dL/dx into ``grad_x_tn``, returns dL/d(gains)."""
         column = x_tn.new_tensor([[k.k11, -k.g1], [k.k22, -k.g2]])
         decay, reset = column[:, :1], column[:, 1:]
@@ -243,7 +241,7 @@ class _TSLIF(torch.autograd.Function):
         return out_tf.view_as(x)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, gains, mix = ctx.saved_tensors
         rule: Rule = ctx.rule
