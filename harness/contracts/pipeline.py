@@ -46,7 +46,7 @@ class Stage:
     and validate on (None: the trial's own). ``artifact`` is the content that identifies a reusable result
     (data set, network, parameters, seed; scalars only): trials that need the same one share it, and each
     still counts its training time in the total. None: the stage always runs. ``pretrain`` marks time that
-    the "SNN only" column leaves out.
+    the "SNN only" column leaves out. ``selects`` False: its epochs are never the trial's best epoch.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Stage:
     dataset: str | None = None
     artifact: tuple[tuple[str, Scalar], ...] | None = None
     pretrain: bool = False
+    selects: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +152,14 @@ class Pipeline(ABC):
     """The contract of a pipeline. ``Params`` must have ``batch_size``; see :mod:`harness.contracts.params`.
 
     If ``Params`` has a field annotated :class:`NeuronSpec`, its neurons are those named in ``neurons`` (empty:
-    every registered spiking one); ``default_neuron`` and ``neuron_defaults`` (constants) are where it starts.
+    every registered spiking one and those in ``analog_neurons``); ``default_neuron`` and ``neuron_defaults``
+    (constants) are where it starts.
     """
 
     name: ClassVar[str]
     Params: ClassVar[type[ParamsModel]]
     neurons: ClassVar[tuple[str, ...]] = ()
+    analog_neurons: ClassVar[tuple[str, ...]] = ()
     default_neuron: ClassVar[str] = "lif"
     neuron_defaults: ClassVar[Mapping[str, Scalar]] = {}
 
@@ -198,7 +201,7 @@ class Pipeline(ABC):
     @classmethod
     def _neuron_infos(cls, group: str) -> tuple[ParamInfo, ...]:
         known = registry.neurons()
-        names = cls.neurons or tuple(name for name, kind in known.items() if kind.spiking)
+        names = cls.neurons or tuple(n for n, k in known.items() if k.spiking or n in cls.analog_neurons)
         selector = f"{group}.name"
         infos = [ParamInfo(selector, "str", cls.default_neuron, "the neuron model", choices=names)]
         for name in names:
@@ -223,7 +226,7 @@ class Pipeline(ABC):
         else:
             tree = nest(complete)
         try:
-            model: type[ParamsModel] = cls.Params
+            model: type[Any] = cls.Params
             return model(**tree)
         except ValueError as error:
             first = str(error).splitlines()

@@ -17,6 +17,7 @@ from harness.models.plain import MLP, VGG
 from harness.models.resnet import NormFactory, ResNet
 
 Topology = Literal[
+    "auto",
     "mlp",
     "vgg",
     "resnet",
@@ -26,24 +27,31 @@ Topology = Literal[
     "resnet34-es",
     "crnn",
 ]
-WIDE = ("vgg", "resnet", "mlp")
+CONVOLUTIONAL = ("auto", "vgg", "resnet")
+DENSE = ("auto", "mlp")
 
 
 class NetworkParams(ParamsModel):
     """Which network, and its size where it has one."""
 
-    name: Topology = param("resnet", "topology", source="arXiv 2203.01158 spec sections 4 and 9")
+    name: Topology = param(
+        "auto",
+        "topology; auto is resnet for images and frames, mlp for vectors",
+        source="arXiv 2203.01158 spec sections 4 and 9",
+    )
     width: int = param(
         12,
-        "width of the first stage (resnet, vgg), of every layer (mlp)",
+        "channels of the first stage, doubled from stage to stage",
         low=1,
-        high=4096,
+        high=1024,
         log=True,
-        when={"network.name": WIDE},
+        when={"network.name": CONVOLUTIONAL},
     )
-    depth: int = param(
-        3, "stages (resnet, vgg) or hidden layers (mlp)", low=1, high=6, when={"network.name": WIDE}
+    depth: int = param(3, "stages", low=1, high=6, when={"network.name": CONVOLUTIONAL})
+    hidden: int = param(
+        128, "units of a hidden layer", low=1, high=65_536, log=True, when={"network.name": DENSE}
     )
+    layers: int = param(2, "hidden layers", low=1, high=32, when={"network.name": DENSE})
     scale: int = param(
         1,
         "divides the widths of the crnn; above 1 its convolutions are padded",
@@ -109,9 +117,9 @@ def _topology(
     norm: NormFactory,
     neuron: NeuronFactory,
 ) -> Network:
-    if params.name == "mlp":
+    if params.name == "mlp" or (params.name == "auto" and len(shape) != 3):
         inputs = int(torch.Size(shape).numel())
-        return MLP(inputs, (params.width,) * params.depth, classes, norm, neuron)
+        return MLP(inputs, (params.hidden,) * params.layers, classes, norm, neuron)
     if len(shape) != 3:
         raise MisfitError(
             f"network '{params.name}' takes images (C, H, W), not {shape}; set network.name: mlp."
@@ -127,7 +135,7 @@ def _topology(
 
 
 def _form(params: NetworkParams) -> resnet.Form:
-    if params.name == "resnet":
+    if params.name in ("auto", "resnet"):
         return resnet.small(params.width, params.depth)
     depth = 18 if params.name.startswith("resnet18") else 34
     if params.name.endswith("-es"):

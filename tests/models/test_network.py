@@ -18,7 +18,7 @@ from harness.neurons.lif import LIF
 from harness.neurons.plif import PLIF
 
 SMALL = {
-    "mlp": NetworkParams(name="mlp", width=16, depth=2),
+    "mlp": NetworkParams(name="mlp", hidden=16, layers=2),
     "vgg": NetworkParams(name="vgg", width=4, depth=3),
     "resnet": NetworkParams(name="resnet", width=4),
     "crnn": NetworkParams(name="crnn", scale=16),
