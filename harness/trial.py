@@ -144,6 +144,14 @@ class TrialEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """The rows of one epoch (or of all epochs before a checkpoint) and how the attempt ends if pruned now."""
+
+    rows: tuple[EpochRow, ...]
+    so_far: TrialEnd
+
+
+@dataclass(frozen=True, slots=True)
 class Resources:
     """What one trial holds: whole CPUs and a GPU share of 1/n or whole GPUs."""
 

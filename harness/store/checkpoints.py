@@ -36,6 +36,11 @@ class Checkpoints:
         """Drop the checkpoint of a finished trial."""
         self.files.delete(self._name(trial_id))
 
+    def trial_ids(self) -> set[str]:
+        """The trials that have a checkpoint."""
+        names = self.files.names(f"checkpoints/{self._study}", ".pt")
+        return {name.removesuffix(".pt") for name in names}
+
     def save_artifact(self, artifact_id: str, state: dict[str, Any]) -> None:
         """Publish a trained artifact. Raises StoreError."""
         self.files.write(f"artifacts/{artifact_id}.pt", _dump(state))

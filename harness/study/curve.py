@@ -1,0 +1,24 @@
+"""The curve a pruner sees: the first objective over the epochs of the stages that count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.contracts import registry
+from harness.trial import TrialSpec
+
+Point = tuple[str, float]
+Curve = tuple[tuple[int, float], ...]
+
+
+def main_stages(spec: TrialSpec) -> frozenset[str]:
+    """Names of the stages whose epochs count for selection and pruning: no pretraining, no other data."""
+    pipeline = registry.pipeline(spec.pipeline)()
+    params = pipeline.build_params(spec.param_values())
+    stages = pipeline.stages(params, spec.epochs, spec.seed)
+    return frozenset(stage.name for stage in stages if not stage.pretrain and stage.dataset is None)
+
+
+def curve_of(points: Iterable[Point], stages: frozenset[str]) -> Curve:
+    """(epoch, value) from (stage, value) in order; epochs count from 1 over the stages that count."""
+    return tuple(enumerate((value for stage, value in points if stage in stages), start=1))

@@ -1,0 +1,67 @@
+"""What makes two launches one study: everything that changes numbers, part by part."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from typing import Any
+
+from harness import __version__
+from harness.errors import ResumeError
+from harness.ids import content_id
+from harness.spec.values import StudySpec
+from harness.train.facts import packages
+
+# Budgets may grow and placement may change between launches; the rest may not.
+_FREE_SEARCH = ("trials", "hours", "plateau")
+
+
+def parts(spec: StudySpec) -> dict[str, Any]:
+    """Named parts of the fingerprint: flat, JSON values, in the words of the study file."""
+    found: dict[str, Any] = {"harness": __version__, "seed": spec.seed}
+    for name, version in packages().items():
+        found[f"packages.{name}"] = version
+    for name, value in asdict(spec.search).items():
+        if name not in _FREE_SEARCH:
+            found[f"search.{name}"] = value
+    found["final.epochs"] = spec.final.epochs
+    found["objective"] = [str(objective) for objective in spec.objectives]
+    found["limits"] = [list(limit) for limit in spec.limits]
+    for filename, text in spec.plugins:
+        found[f"plugins.{filename.rsplit('/', 1)[-1]}"] = hashlib.sha256(text.encode()).hexdigest()[:12]
+    for cell in spec.cells:
+        found[f"cells.{cell.name}"] = {"pipeline": cell.pipeline, **cell.dataset.content()}
+        found[f"cells.{cell.name}.set"] = dict(cell.arm)
+        found[f"cells.{cell.name}.fixed"] = dict(cell.fixed)
+        found[f"cells.{cell.name}.start"] = [dict(point) for point in cell.start]
+        for parameter in cell.space:
+            kind = type(parameter.domain).__name__
+            domain = {"kind": kind, **asdict(parameter.domain)}
+            when = [[name, list(allowed)] for name, allowed in parameter.when]
+            found[f"cells.{cell.name}.space.{parameter.name}"] = {**domain, "when": when}
+    return found
+
+
+def digest(found: dict[str, Any]) -> str:
+    """The fingerprint."""
+    return content_id(found)
+
+
+def refuse_if_changed(study: str, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raise ResumeError with every difference if the fingerprints differ."""
+    missing = "(absent)"
+    changed = [
+        f"  {name}: {before.get(name, missing)} -> {now.get(name, missing)}"
+        for name in sorted(before.keys() | now.keys())
+        if _json(before.get(name, missing)) != _json(now.get(name, missing))
+    ]
+    if changed:
+        shown = "\n".join(changed[:12]) + (f"\n  and {len(changed) - 12} more" if len(changed) > 12 else "")
+        raise ResumeError(
+            f"study '{study}' was begun with other settings, and its numbers would not compare:\n{shown}\n"
+            "Restore them, or start a new study from this one with --fork NAME."
+        )
+
+
+def _json(value: Any) -> str:
+    return content_id(value)

@@ -1,0 +1,115 @@
+"""From tables to trials: what has ended, what was interrupted, and how often."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+
+from harness.spec.values import StudySpec
+from harness.store.results import ResultStore
+from harness.study.cell import Trial
+from harness.study.curve import Point, curve_of, main_stages
+from harness.trial import Phase, State, TrialSpec
+
+_COLUMNS = (
+    "cell",
+    "trial_id",
+    "number",
+    "attempt",
+    "seed",
+    "phase",
+    "params",
+    "state",
+    "reason",
+    "values",
+    "constraints",
+    "epochs_planned",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A trial that was handed out and has not ended: it runs again with the same parameters."""
+
+    cell: str
+    trial: Trial
+    attempts: int
+    worker_deaths: int
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The trials of a study by cell, and the open ones in the order they were begun."""
+
+    trials: dict[str, list[Trial]] = field(default_factory=lambda: defaultdict(list))
+    open: list[Open] = field(default_factory=list)
+
+
+def read_ledger(store: ResultStore, study: StudySpec) -> Ledger:
+    """Everything the tables tell of a study. Cells that the study no longer has are left alone."""
+    rows = store.trials(study.name)
+    ledger = Ledger()
+    if rows.empty:
+        return ledger
+    cells = {cell.name: cell for cell in study.cells}
+    curves = _curves(store, study) if study.search.pruner != "none" else {}
+    names = {cell.name: set(cell.space.names) for cell in study.cells}
+    groups: dict[tuple[str, str], list[dict[str, object]]] = defaultdict(list)
+    for row in rows[list(_COLUMNS)].to_dict("records"):
+        if row["cell"] in cells:
+            groups[(str(row["cell"]), str(row["trial_id"]))].append({str(k): v for k, v in row.items()})
+    ordered = sorted(groups.items(), key=lambda item: _order(item[1][0]))
+    for (cell_name, trial_id), attempts in ordered:
+        attempts.sort(key=lambda row: int(str(row["attempt"])))
+        final = [row for row in attempts if State(str(row["state"])).final]
+        row = final[-1] if final else attempts[-1]
+        params = json.loads(str(row["params"]))
+        cell = cells[cell_name]
+        spec = TrialSpec(
+            dataset=cell.dataset,
+            pipeline=cell.pipeline,
+            params=tuple(sorted(params.items())),
+            seed=int(str(row["seed"])),
+            phase=Phase(str(row["phase"])),
+            epochs=int(str(row["epochs_planned"])),
+            objectives=study.objectives,
+            arm=cell.arm,
+        )
+        searched = tuple(sorted((k, v) for k, v in params.items() if k in names[cell_name]))
+        state = State(str(row["state"]))
+        trial = Trial(
+            spec=spec,
+            number=int(str(row["number"])),
+            searched=searched,
+            state=state if state.final else State.RUNNING,
+            values=tuple(json.loads(str(row["values"]))) if state is State.COMPLETE else (),
+            constraints=tuple(json.loads(str(row["constraints"]))) if state is State.COMPLETE else (),
+        )
+        points = curves.get((trial_id, int(str(row["attempt"]))))
+        if points:
+            trial = replace(trial, curve=curve_of(points, main_stages(trial.spec)))
+        ledger.trials[cell_name].append(trial)
+        if not final:
+            deaths = sum(row["reason"] == "worker" for row in attempts)
+            ledger.open.append(Open(cell_name, trial, int(str(attempts[-1]["attempt"])), deaths))
+    return ledger
+
+
+def _order(row: dict[str, object]) -> tuple[int, str, int]:
+    phases = [phase.value for phase in Phase]
+    return phases.index(str(row["phase"])), str(row["cell"]), int(str(row["number"]))
+
+
+def _curves(store: ResultStore, study: StudySpec) -> dict[tuple[str, int], list[Point]]:
+    """(stage, first objective on validation) by (trial, attempt), epochs in order."""
+    columns = ["trial_id", "attempt", "epoch", "stage", "split", "metric", "value"]
+    epochs = store.epochs(study.name, columns)
+    metric = study.objectives[0].metric
+    mine = epochs[(epochs["split"] == "valid") & (epochs["metric"] == metric)]
+    mine = mine.sort_values(["trial_id", "attempt", "epoch"], kind="stable")
+    found: dict[tuple[str, int], list[Point]] = defaultdict(list)
+    lists = (mine[name].tolist() for name in ("trial_id", "attempt", "stage", "value"))
+    for trial_id, attempt, stage, value in zip(*lists, strict=True):
+        found[(trial_id, attempt)].append((stage, value))
+    return found

@@ -1,0 +1,132 @@
+"""Between trials and the rows of the tables."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from harness.ids import content_id
+from harness.space import Scalar
+from harness.store.schemas import PARAM_PREFIX
+from harness.train.task import Task
+from harness.trial import EpochRow, Phase, State, TrialEnd
+
+_FACT_COLUMNS = (
+    "pretrain_s",
+    "best_train_s",
+    "parameters",
+    "spikes",
+    "synops",
+    "energy_nj",
+    "firing_rate",
+    "device",
+    "device_name",
+    "gpu_share",
+    "peak_mib",
+    "git",
+    "node",
+)
+
+
+def now() -> datetime:
+    """The time of day in UTC."""
+    return datetime.now(UTC)
+
+
+def config_id(task: Task) -> str:
+    """The identity of a configuration, equal for all its seeds and phases."""
+    return content_id([task.spec.pipeline, dict(task.spec.params), dict(task.spec.arm)])
+
+
+def start_row(task: Task, *, label: str, searched: Mapping[str, Scalar], fingerprint: str) -> dict[str, Any]:
+    """The row of an attempt that has begun."""
+    spec = task.spec
+    return {
+        "study": task.study,
+        "cell": task.cell,
+        "label": label,
+        "dataset": spec.dataset.name if not spec.dataset.options else task.cell.split("/")[0],
+        "dataset_revision": spec.dataset.revision,
+        "pipeline": spec.pipeline,
+        "phase": spec.phase.value,
+        "trial_id": spec.id,
+        "number": task.number,
+        "attempt": task.attempt,
+        "config": config_id(task),
+        "seed": spec.seed,
+        "params": json.dumps(dict(spec.params), sort_keys=True),
+        "arm": json.dumps(dict(spec.arm), sort_keys=True),
+        "state": State.RUNNING.value,
+        "reason": "",
+        "detail": "",
+        "epochs": 0,
+        "epochs_planned": spec.epochs,
+        "started_at": now(),
+        "cpus": task.resources.cpus,
+        "gpu_share": task.resources.gpus,
+        "exclusive": task.exclusive,
+        "node": socket.gethostname(),
+        "fingerprint": fingerprint,
+        **{f"{PARAM_PREFIX}{name}": value for name, value in searched.items()},
+    }
+
+
+def end_row(begun: Mapping[str, Any], end: TrialEnd, limits: Sequence[float]) -> dict[str, Any]:
+    """The same attempt, ended."""
+    facts = dict(end.facts)
+    columns = {name: facts.pop(name) for name in _FACT_COLUMNS if name in facts}
+    packages = facts.pop("packages", {})
+    facts.pop("cpus", None)
+    test = dict(end.test)
+    row = {
+        **begun,
+        "state": end.state.value,
+        "reason": end.reason,
+        "detail": end.detail,
+        "epochs": end.epochs,
+        "best_epoch": end.best_epoch,
+        "value": end.values[0] if end.values else None,
+        "values": json.dumps(list(end.values)),
+        "constraints": json.dumps(list(limits)),
+        "test": json.dumps(test, sort_keys=True),
+        "stage_train_s": json.dumps(dict(end.stage_train_s)),
+        "train_s": end.train_s,
+        "train_cpu_s": end.train_cpu_s,
+        "inherited_s": end.inherited_s,
+        "total_s": end.train_s + end.inherited_s,
+        "eval_s": end.eval_s,
+        "prepare_s": end.prepare_s,
+        "checkpoint_s": end.checkpoint_s,
+        "wall_s": end.wall_s,
+        "finished_at": now(),
+        "packages": json.dumps(packages, sort_keys=True),
+        "facts": json.dumps(facts, sort_keys=True, default=str),
+        **columns,
+    }
+    return row
+
+
+def epoch_records(rows: Sequence[EpochRow]) -> list[dict[str, Any]]:
+    """Epoch rows as records of the epochs table."""
+    return [
+        {
+            "epoch": row.epoch,
+            "stage": row.stage,
+            "split": row.split,
+            "metric": row.metric,
+            "value": row.value,
+            "train_s": row.train_s,
+            "train_cpu_s": row.train_cpu_s,
+            "eval_s": row.eval_s,
+            "wall_s": row.wall_s,
+        }
+        for row in rows
+    ]
+
+
+def test_value(phase: Phase, test: Mapping[str, float], metric: str) -> float | None:
+    """The first objective on the test split, where there is one."""
+    return test.get(metric) if phase is Phase.FINAL else None

@@ -1,0 +1,53 @@
+"""Clocks that run one at a time, the device synchronised at both ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+NAMES = ("train", "eval", "prepare", "checkpoint")
+
+
+class Clocks:
+    """Cumulative seconds by name; ``train_cpu`` counts the process's CPU seconds inside ``train``."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.seconds = dict.fromkeys((*NAMES, "train_cpu", "wall"), 0.0)
+        self._begun = time.perf_counter()
+        self._wall_before = 0.0
+
+    @contextmanager
+    def running(self, name: str) -> Iterator[None]:
+        """Count the time inside under ``name``."""
+        self._synchronize()
+        start, cpu = time.perf_counter(), time.process_time()
+        try:
+            yield
+        finally:
+            self._synchronize()
+            self.seconds[name] += time.perf_counter() - start
+            if name == "train":
+                self.seconds["train_cpu"] += time.process_time() - cpu
+
+    def _synchronize(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+    @property
+    def wall(self) -> float:
+        """Seconds of all attempts, what ran before a checkpoint included."""
+        return self._wall_before + time.perf_counter() - self._begun
+
+    def state(self) -> dict[str, float]:
+        """The clocks for a checkpoint."""
+        return {**self.seconds, "wall": self.wall}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Continue from a checkpoint."""
+        self.seconds.update(state)
+        self._wall_before = float(state["wall"])
+        self._begun = time.perf_counter()

@@ -1,0 +1,34 @@
+"""Metrics of a whole split from its outputs and targets, by task. Sample-weighted; no batch means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from harness.contracts.data import DatasetCard, Task
+from harness.train.forecast_metrics import forecast_metrics
+
+NAMES: Mapping[Task, tuple[str, ...]] = {
+    "classification": ("accuracy", "loss"),
+    "forecasting": ("r2", "rse", "mae", "mse", "loss"),
+}
+
+
+def score(card: DatasetCard, output: Tensor, target: Tensor) -> dict[str, float]:
+    """Metrics of outputs (N, classes) with targets (N,), or (N, horizon, variates) both.
+
+    Accuracy is a share in 0..1.
+    """
+    if card.task == "forecasting":
+        return dict(forecast_metrics(output.double().numpy(), target.double().numpy()))
+    correct = (output.argmax(1) == target).sum()
+    return {"accuracy": float(correct) / max(len(target), 1)}
+
+
+def gather(parts: list[Tensor]) -> Tensor:
+    """Outputs or targets of all batches on the CPU, in order."""
+    return torch.cat(
+        [part.detach().float().cpu() if part.is_floating_point() else part.cpu() for part in parts]
+    )

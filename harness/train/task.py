@@ -1,0 +1,29 @@
+"""What a worker is given to run one attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from harness.trial import Resources, TrialSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt of one trial: plain values, so that it crosses process and node borders.
+
+    ``root`` is the results root for checkpoints and artifacts. ``checkpoint_every`` 0 turns checkpoints off;
+    ``timeout_s`` 0 sets no limit.
+    """
+
+    study: str
+    cell: str
+    spec: TrialSpec
+    number: int
+    attempt: int
+    root: str
+    resources: Resources = field(default_factory=Resources)
+    exclusive: bool = False
+    checkpoint_every: int = 5
+    timeout_s: float = 0.0
+    legacy_test_curve: bool = False
+    plugins: tuple[tuple[str, str], ...] = ()
