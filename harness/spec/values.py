@@ -58,6 +58,7 @@ class Cell:
     ``name`` is unique in the study (``digits/direct`` or ``digits/learned delays``). ``fixed`` holds every
     value that is not searched and was given (study-wide ``fixed`` where it applies, then the cell's ``set``);
     ``space`` only what applies to this cell; ``start`` the searched values of the first trials, in order.
+    ``notes`` say what of the study file does not apply to the cell; they identify nothing.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Cell:
     fixed: Items
     space: Space
     start: tuple[Items, ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,129 @@
+"""Which parameters can exist in a cell, and the values they can take, before anything is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from harness.contracts.params import ParamInfo, ParamSchema
+from harness.errors import HarnessError
+from harness.space import Choice, Conditions, Domain, Scalar
+
+Reach = tuple[Domain | None, tuple[Scalar, ...]]
+
+
+class Known:
+    """What is known of one cell: its schema, the searched domains and the given values.
+
+    ``governed`` are the searched names to which the study file gives a ``when``.
+    """
+
+    def __init__(
+        self,
+        schema: ParamSchema,
+        domains: Mapping[str, Domain],
+        values: Mapping[str, Scalar],
+        governed: frozenset[str] = frozenset(),
+    ) -> None:
+        self.schema, self.domains, self.values, self.governed = schema, domains, values, governed
+        self._reach: dict[str, Reach | None] = {}
+        self._open: set[str] = set()
+
+    def infos(self, name: str) -> tuple[ParamInfo, ...]:
+        """The declarations of a name that can exist here."""
+        return tuple(i for i in self.schema.infos if i.name == name and self._possible(i))
+
+    def reach(self, name: str) -> Reach | None:
+        """The domain and the single values a parameter can take; None if it cannot exist.
+
+        Raises HarnessError where conditions of the schema depend on one another.
+        """
+        if name not in self._reach:
+            if name in self._open:
+                raise HarnessError(f"the conditions of {name} depend on one another.")
+            self._open.add(name)
+            self._reach[name] = self._find(name)
+            self._open.discard(name)
+        return self._reach[name]
+
+    def _find(self, name: str) -> Reach | None:
+        infos = self.infos(name)
+        if not infos:
+            return None
+        if name in self.domains:
+            return self.domains[name], ()
+        if name in self.values:
+            return None, (self.values[name],)
+        return None, tuple(dict.fromkeys(info.default for info in infos))
+
+    def _possible(self, info: ParamInfo) -> bool:
+        return all(self.overlaps(name, allowed) for name, allowed in info.when)
+
+    def overlaps(self, name: str, allowed: Sequence[Scalar]) -> bool:
+        """Whether a parameter can take one of the values."""
+        reach = self.reach(name)
+        if reach is None:
+            return False
+        domain, values = reach
+        return any(value in values or in_domain(domain, value) for value in allowed)
+
+    def why_not(self, name: str) -> str:
+        """In words, what a parameter that cannot exist here would need."""
+        info = self.schema.find(name)[0]
+        for other, allowed in info.when:
+            if not self.overlaps(other, allowed):
+                needs = " or ".join(dict.fromkeys(str(v) for v in self._allowed(name, other)))
+                reach = self.reach(other)
+                if reach is None:
+                    return f"needs {other} = {needs}, which does not exist here"
+                return f"needs {other} = {needs}, here it is {reach_text(reach)}"
+        return "does not exist here"
+
+    def _allowed(self, name: str, other: str) -> list[Scalar]:
+        return [v for info in self.schema.find(name) for key, vs in info.when if key == other for v in vs]
+
+    def conditions(self, infos: Sequence[ParamInfo]) -> dict[str, tuple[Scalar, ...]]:
+        """The conditions on searched names under which at least one of the declarations exists.
+
+        Where declarations differ in more than one name the result may be wider; a value that was chosen
+        for a parameter that does not exist is left out by ``ParamSchema.resolve``.
+        """
+        each = [self._open_conditions(info.when) for info in infos]
+        shared = [name for name in each[0] if all(name in found for found in each)] if each else []
+        merged: dict[str, tuple[Scalar, ...]] = {}
+        for name in shared:
+            allowed = tuple(dict.fromkeys(value for found in each for value in found[name]))
+            if not self._always(name, allowed):
+                merged[name] = allowed
+        return merged
+
+    def _open_conditions(self, when: Conditions) -> dict[str, tuple[Scalar, ...]]:
+        return {
+            name: tuple(value for value in allowed if in_domain(self.domains[name], value))
+            for name, allowed in when
+            if name in self.domains
+        }
+
+    def _always(self, name: str, allowed: Sequence[Scalar]) -> bool:
+        """Whether every option of an unconditional choice is allowed."""
+        domain = self.domains[name]
+        free = name not in self.governed and not self.conditions(self.infos(name))
+        return isinstance(domain, Choice) and free and all(o in allowed for o in domain.options)
+
+
+def in_domain(domain: Domain | None, value: Scalar) -> bool:
+    """Whether a domain holds a value, 1 and 1.0 being equal."""
+    if isinstance(domain, Choice):
+        return value in domain.options
+    if domain is None or isinstance(value, (bool, str)):
+        return False
+    return domain.low <= value <= domain.high
+
+
+def reach_text(reach: Reach) -> str:
+    """The values a parameter can take, in words."""
+    domain, values = reach
+    if domain is None:
+        return " or ".join(map(str, values))
+    if isinstance(domain, Choice):
+        return " or ".join(map(str, domain.options))
+    return f"{domain.low:g} to {domain.high:g}"
