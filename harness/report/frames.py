@@ -1,0 +1,197 @@
+"""From the three tables to what one study's report needs: last launch, last attempts, clean curves."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.errors import HarnessError, UnknownNameError
+
+FINAL_STATES = ("COMPLETE", "PRUNED", "FAILED")
+KEY = ["cell", "trial_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class CellInfo:
+    """A cell as its study declares it. ``chance`` is NaN where none is known."""
+
+    name: str
+    label: str
+    dataset: str
+    revision: str
+    pipeline: str
+    task: str
+    chance: float
+    test_count: int = 0
+    horizon: int | None = None
+
+    @property
+    def group(self) -> tuple[str, str, int | None]:
+        """Cells are compared within one data set, revision and horizon only."""
+        return self.dataset, self.revision, self.horizon
+
+
+@dataclass(frozen=True, slots=True)
+class StudyView:
+    """The last launch of a study."""
+
+    study: str
+    launch: int
+    launched_at: str
+    cells: tuple[CellInfo, ...]
+    objectives: tuple[tuple[str, bool], ...]
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+    host: str = ""
+    git: str = ""
+    packages: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def metric(self) -> str:
+        """The first objective's metric."""
+        return self.objectives[0][0]
+
+    @property
+    def maximize(self) -> bool:
+        """Whether more of it is better."""
+        return self.objectives[0][1]
+
+    def budget(self, phase: str, key: str) -> int:
+        """A number of the protocol's budgets, 0 where it is not stated."""
+        plan = self.protocol.get(phase)
+        value = plan.get(key, 0) if isinstance(plan, Mapping) else 0
+        return int(value or 0)
+
+    def groups(self, dataset: str | None = None) -> dict[tuple[str, str, int | None], tuple[CellInfo, ...]]:
+        """The cells by group, in the order of the study. Raises UnknownNameError for another data set."""
+        names = [cell.dataset for cell in self.cells]
+        if dataset is not None and dataset not in names:
+            raise UnknownNameError("data set", dataset, set(names))
+        found: dict[tuple[str, str, int | None], list[CellInfo]] = {}
+        for cell in self.cells:
+            if dataset in (None, cell.dataset):
+                found.setdefault(cell.group, []).append(cell)
+        return {key: tuple(cells) for key, cells in found.items()}
+
+
+def study_view(studies: pd.DataFrame, study: str) -> StudyView:
+    """The last launch of ``study``. Raises UnknownNameError, or HarnessError where it cannot be read."""
+    if len(studies) == 0:
+        raise HarnessError(
+            f"study '{study}': no study has been launched here yet; run `harness launch` first"
+        )
+    rows = studies[studies["study"] == study]
+    if len(rows) == 0:
+        raise UnknownNameError("study", study, studies["study"].dropna().unique().tolist())
+    row = rows.sort_values("launch", kind="stable").iloc[-1]
+    protocol, cells = parse(row["protocol"], {}), parse(row["cells"], [])
+    objectives = tuple(_objective(str(text)) for text in protocol.get("objectives", ["accuracy max"]))
+    if not cells or not objectives:
+        raise HarnessError(
+            f"study '{study}': its row names no cells or no objective; was it written by hand?"
+        )
+    return StudyView(
+        study=study,
+        launch=int(row["launch"]),
+        launched_at=when(row["launched_at"]),
+        cells=tuple(_cell(cell) for cell in cells),
+        objectives=objectives,
+        protocol=protocol,
+        text=text_of(row["text"]),
+        host=text_of(row["host"]),
+        git=text_of(row["git"]),
+        packages=parse(row["packages"], {}),
+    )
+
+
+def last_attempts(trials: pd.DataFrame, study: str) -> pd.DataFrame:
+    """One row a trial of ``study``: its last attempt in a final state, or its last attempt."""
+    own = trials[trials["study"] == study]
+    if len(own) == 0:
+        return own.assign(final=np.zeros(0, dtype=bool))
+    own = own.assign(final=own["state"].isin(FINAL_STATES))
+    own = own.sort_values(["final", "attempt", "finished_at"], kind="stable", na_position="first")
+    return own.drop_duplicates(KEY, keep="last").reset_index(drop=True)
+
+
+def curves_of(epochs: pd.DataFrame, study: str, keys: pd.DataFrame) -> pd.DataFrame:
+    """The epoch rows of the trials in ``keys`` (columns cell, trial_id), one row a measured number.
+
+    An attempt that started again from a checkpoint replaces what the one before it measured after
+    that checkpoint.
+    """
+    wanted = pd.unique(keys["trial_id"])
+    own = epochs[epochs["trial_id"].isin(wanted) & (epochs["study"] == study)]
+    own = own.merge(keys[KEY].drop_duplicates(), on=KEY)
+    if len(own) == 0:
+        return own
+    starts = own.groupby([*KEY, "attempt"], sort=True)["epoch"].min().rename("start").reset_index()
+    if len(starts) > len(starts[KEY].drop_duplicates()):
+        later = starts.iloc[::-1].groupby(KEY, sort=False)["start"].transform(_min_before)
+        starts["until"] = later.reindex(starts.index)
+        own = own.merge(starts[[*KEY, "attempt", "until"]], on=[*KEY, "attempt"])
+        own = own[own["epoch"] < own["until"]].drop(columns="until")
+    own = own.drop_duplicates([*KEY, "attempt", "epoch", "stage", "split", "metric"], keep="last")
+    return own.sort_values([*KEY, "epoch"], kind="stable").reset_index(drop=True)
+
+
+def _min_before(starts: pd.Series) -> pd.Series:
+    """For attempts from last to first: the smallest first epoch of all later attempts."""
+    return starts.cummin().shift(1).fillna(math.inf)
+
+
+def parse(value: object, default: Any) -> Any:
+    """A JSON column's value; ``default`` for null, "" and text that is not JSON."""
+    if not isinstance(value, str) or not value:
+        return default
+    try:
+        found = json.loads(value)
+    except ValueError:
+        return default
+    return found if isinstance(found, type(default)) else default
+
+
+def number(value: object) -> float:
+    """A float, NaN for anything that is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        return math.nan
+    return float(value)
+
+
+def text_of(value: object) -> str:
+    """A text column's value, "" for null."""
+    return value if isinstance(value, str) else ""
+
+
+def when(value: object) -> str:
+    """A timestamp as ``2026-05-01 12:00 UTC``, "" for null."""
+    return value.strftime("%Y-%m-%d %H:%M UTC") if isinstance(value, pd.Timestamp) else ""
+
+
+def _objective(text: str) -> tuple[str, bool]:
+    metric, _, direction = text.partition(" ")
+    return metric, direction.strip() != "min"
+
+
+def _cell(cell: Mapping[str, Any]) -> CellInfo:
+    counts = cell.get("counts") or ()
+    options = cell.get("options") or {}
+    horizon = cell.get("horizon") or (options.get("horizon") if isinstance(options, Mapping) else None)
+    name = str(cell["cell"])
+    return CellInfo(
+        name=name,
+        label=str(cell.get("label") or name),
+        dataset=str(cell.get("dataset", "")),
+        revision=str(cell.get("dataset_revision", "")),
+        pipeline=str(cell.get("pipeline", "")),
+        task=str(cell.get("task", "classification")),
+        chance=number(cell.get("chance")),
+        test_count=int(counts[-1]) if counts else 0,
+        horizon=int(horizon) if horizon else None,
+    )

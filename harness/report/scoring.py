@@ -1,0 +1,153 @@
+"""One row of a table: the scores, times, costs and remarks of a cell beside the cells it stands with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from harness.errors import UnknownNameError
+from harness.report import flags, stats, times
+from harness.report.frames import StudyView, parse
+from harness.report.rows import CellRows, cost_of, measured, other_metrics, seed_scores
+from harness.report.times import Hardware, Timed
+from harness.report.values import Flag, Row, TargetTime
+
+
+@dataclass(frozen=True)
+class Table:
+    """One data set's cells with what their rows share.
+
+    ``floors`` is what a failed forecasting seed scores in each metric: the train mean's value.
+    """
+
+    view: StudyView
+    cells: tuple[CellRows, ...]
+    provisional: bool
+    hardware: Hardware
+    targets: tuple[float, ...]
+    target_from: str
+    floors: dict[str, float]
+
+    @property
+    def column(self) -> str:
+        """The column that is scored."""
+        return "value" if self.provisional else "test_value"
+
+    @property
+    def planned(self) -> int:
+        """Seeds a row should have."""
+        return 1 if self.provisional else self.view.budget("final", "seeds")
+
+    def timed(self, data: CellRows) -> Timed:
+        """The rows of a cell whose times count."""
+        return times.timed(self.view, data.scored, self.hardware)
+
+
+def row_of(table: Table, data: CellRows) -> Row:
+    """The row of one cell; ranks are filled in once all rows are known."""
+    cell, scored, maximize = data.cell, data.scored, table.view.maximize
+    floor, failing = floor_of(table, data)
+    counted = data.final or table.provisional
+    seeds = seed_scores(scored, table.column, floor, maximize=maximize) if counted else ()
+    score = stats.summarize([s.value for s in seeds])
+    values = [s.value for s in seeds if not math.isnan(s.value)]
+    chosen = table.timed(data)
+    return Row(
+        cell=cell.name,
+        label=cell.label,
+        pipeline=cell.pipeline,
+        rank=(1, len(table.cells)) if score.n and data.final else None,
+        score=score,
+        worst=(min if maximize else max)(values, default=math.nan),
+        seeds=seeds,
+        failed=sum(s.failed for s in seeds),
+        unfinished=data.unfinished,
+        planned=table.planned,
+        metrics=other_metrics(data, table.view, table.floors) if data.final else (),
+        times=times.cell_times(chosen, data.curves) if counted else None,
+        targets=tuple(target_of(table, data, target) for target in table.targets if seeds),
+        cost=cost_of(scored, data.curves),
+        budget=data.budget,
+        config=str(scored["config"].iloc[0]) if len(scored) else "",
+        params=tuple(sorted(parse(scored["params"].iloc[0], {}).items())) if len(scored) else (),
+        flags=(*failing, *time_flags(chosen, data), *state_flags(table, data, score.n)),
+    )
+
+
+def floor_of(table: Table, data: CellRows) -> tuple[float, tuple[Flag, ...]]:
+    """The value of a failed seed: chance, else the train mean's, else the table's worst; and what to say."""
+    if len(measured(data.scored, table.column)) == len(data.scored):
+        return data.cell.chance, ()
+    if not math.isnan(data.cell.chance):
+        return data.cell.chance, (flags.FAILED,)
+    if table.view.metric in table.floors:
+        return table.floors[table.view.metric], (flags.FAILED,)
+    seen = [v for other in table.cells if other.final for v in measured(other.scored, table.column)]
+    if seen:
+        return (min if table.view.maximize else max)(seen), (flags.NO_CHANCE,)
+    return math.nan, (flags.NO_FLOOR,)
+
+
+def baseline_of(view: StudyView, cells: Sequence[CellRows]) -> CellRows | None:
+    """The cell that the study calls its baseline: by name, or by label or pipeline within these cells.
+
+    Raises UnknownNameError where no cell of the whole study fits.
+    """
+    wanted = view.protocol.get("baseline")
+    if not wanted:
+        return None
+    if not any(wanted in (cell.name, cell.label, cell.pipeline) for cell in view.cells):
+        raise UnknownNameError("baseline cell", wanted, [cell.name for cell in view.cells])
+    for key in ("name", "label", "pipeline"):
+        found = [data for data in cells if getattr(data.cell, key) == wanted]
+        if found:
+            return found[0]
+    return None
+
+
+def target_of(table: Table, data: CellRows, target: float) -> TargetTime:
+    """The time to a target, beside the baseline cell's where both may be compared."""
+    own = _seconds_to_target(table, data, target)
+    base = baseline_of(table.view, table.cells)
+    if base is None or not (table.timed(base).comparable and table.timed(data).comparable):
+        return times.target_time(own, None, target=target, cell=data.cell.name)
+    against = _seconds_to_target(table, base, target)
+    return times.target_time(own, against, target=target, cell=data.cell.name)
+
+
+def _seconds_to_target(table: Table, data: CellRows, target: float) -> pd.DataFrame:
+    """Over the seeds whose times count and the failed ones, which never reach it."""
+    chosen, scored = table.timed(data), data.scored
+    failed = scored[scored["state"] != "COMPLETE"]
+    return times.times_to_target(
+        pd.concat([chosen.rows, failed]),
+        data.curves,
+        chosen.clock,
+        target=target,
+        metric=table.view.metric,
+        maximize=table.view.maximize,
+    )
+
+
+def time_flags(chosen: Timed, data: CellRows) -> list[Flag]:
+    """What to say about a cell's times."""
+    found = list(chosen.flags)
+    if chosen.clock == times.CPU_CLOCK and len(chosen.rows):
+        estimated = times.clocks(chosen.rows, data.curves, chosen.clock)["estimated"]
+        found += [flags.CPU_PART] if bool(estimated.any()) else []
+    return found
+
+
+def state_flags(table: Table, data: CellRows, n: int) -> list[Flag]:
+    """What to say about how far a cell has come."""
+    found = [] if data.feasible else [flags.INFEASIBLE]
+    if table.provisional:
+        return [*found, *([flags.PROVISIONAL] if n else [])]
+    if not data.final:
+        return [*found, flags.NOT_FINAL]
+    found += [flags.SUPERSEDED] if data.superseded else []
+    found += [flags.FEWER_SEEDS] if len(data.scored) < table.planned else []
+    return [*found, *([flags.ONE_SEED] if n == 1 else [])]

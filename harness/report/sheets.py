@@ -1,0 +1,286 @@
+"""A board as small tables of text, the same for terminal, Markdown, LaTeX and HTML."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from harness.report import flags
+from harness.report.formatting import (
+    DASH,
+    fixed,
+    quantity,
+    rank,
+    ratio,
+    score,
+    score_digits,
+    significant,
+    time_unit,
+)
+from harness.report.rows import FORECAST_METRICS
+from harness.report.stats import Summary
+from harness.report.times import CPU_CLOCK
+from harness.report.values import Board, Group, PublishedRow, Row
+
+TIME_FLAGS = {flags.SHARED.code, flags.HARDWARE.code, flags.MIXED.code, flags.CPU_PART.code}
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table of text. ``align`` has ``l`` or ``r`` for each column; ``marks`` are footnotes of each row,
+    printed behind the column ``marked``. ``main`` marks what a narrow renderer must show."""
+
+    title: str
+    headers: tuple[str, ...]
+    align: str
+    rows: tuple[tuple[str, ...], ...]
+    marks: tuple[tuple[int, ...], ...] = ()
+    marked: int = 0
+    main: bool = True
+
+
+def sheets(group: Group, *, published_rows: int | None = None) -> tuple[Sheet, ...]:
+    """All tables of a group that have anything to show; at most ``published_rows`` published ones."""
+    made = [scores(group), training(group), targets(group), costs(group)]
+    made += [pairs(group), front(group), published(group, published_rows)]
+    return tuple(sheet for sheet in made if sheet.rows)
+
+
+def title(group: Group) -> str:
+    """``digits (revision 1): test accuracy, higher is better``."""
+    revision = f" (revision {group.revision})" if group.revision else ""
+    direction = "higher" if group.maximize else "lower"
+    return f"{group.dataset}{revision}: {group.split} {group.metric}, {direction} is better"
+
+
+def scores(group: Group) -> Sheet:
+    """Rank, mean with interval, worst seed, number of seeds, further metrics."""
+    digits = score_digits((row.score for row in group.rows), group.scale)
+    unit = f" ({group.unit})" if group.unit else ""
+    names = list(dict.fromkeys(name for row in group.rows for name, _ in row.metrics if _shown(name)))
+    columns = {name: [dict(row.metrics).get(name) for row in group.rows] for name in names}
+    further = [_metric_column(group, name, found) for name, found in columns.items()]
+    rows = []
+    for i, row in enumerate(group.rows):
+        n = str(row.score.n) + (f" ({row.failed} failed)" if row.failed else "")
+        n += f" of {row.planned}" if row.score.n and len(row.seeds) < row.planned else ""
+        own = (
+            rank(row.rank),
+            row.label,
+            score(row.score, group.scale, digits),
+            fixed(row.worst * group.scale, digits),
+            n,
+        )
+        rows.append((*own, *(column[i] for _, column in further)))
+    what = "best trial" if group.provisional else "mean"
+    headers = ("rank", "cell", f"{what} {group.metric}{unit}", "worst seed", "seeds")
+    return Sheet(
+        title(group),
+        (*headers, *(header for header, _ in further)),
+        "llrrr" + "r" * len(further),
+        tuple(rows),
+        tuple(_marks(group, row) for row in group.rows),
+        1,
+    )
+
+
+def training(group: Group) -> Sheet:
+    """Median training time to the best epoch and of the whole run, with and without pretraining."""
+    timed = [row for row in group.rows if row.times is not None]
+    divisor, unit = time_unit(s for row in timed if row.times for s in (row.times.total.median,))
+    unit = f"CPU {unit}" if group.clock == CPU_CLOCK else unit
+    rows = []
+    for row in timed:
+        if row.times is None:
+            continue
+        parts = (row.times.best, row.times.best_snn, row.times.total, row.times.total_snn)
+        spreads = [significant(part.median / divisor) for part in parts]
+        rows.append((rank(row.times.rank), row.label, *spreads, row.times.device_name or DASH))
+    headers = ("rank", "cell", f"to best epoch ({unit})", "without pretraining", f"whole run ({unit})")
+    return Sheet(
+        f"Training time ({unit}, median over seeds)",
+        (*headers, "without pretraining", "hardware"),
+        "llrrrrl",
+        tuple(rows),
+        tuple(_marks(group, row, TIME_FLAGS) for row in timed),
+        1,
+    )
+
+
+def targets(group: Group) -> Sheet:
+    """Median time to each target with the seeds that reached it and the ratio to the baseline."""
+    found = [
+        (t, row) for i in range(len(group.targets)) for row in group.rows for t in row.targets[i : i + 1]
+    ]
+    divisor, unit = time_unit(value for t, _ in found for value in (t.total, t.snn))
+    unit = f"CPU {unit}" if group.clock == CPU_CLOCK else unit
+    rows = tuple(
+        (
+            fixed(t.target * group.scale, 2) + group.unit,
+            row.label,
+            significant(t.total / divisor),
+            significant(t.snn / divisor),
+            f"{t.reached}/{t.n}",
+            ratio(t.ratio),
+            ratio(t.ratio_snn),
+        )
+        for t, row in found
+    )
+    against = "ratio to baseline (95 %)" if group.baseline else "ratio"
+    return Sheet(
+        f"Time to target on validation ({unit}, median over seeds)",
+        (
+            "target",
+            "cell",
+            f"time ({unit})",
+            "without pretraining",
+            "reached",
+            against,
+            "same, without pretraining",
+        ),
+        "llrrrrr",
+        rows,
+        tuple(_marks(group, row, TIME_FLAGS) for _, row in found),
+        1,
+    )
+
+
+def costs(group: Group) -> Sheet:
+    """Parameters, timesteps, activity and energy a sample, memory and search budget."""
+    rows = tuple(
+        (
+            row.label,
+            quantity(row.cost.parameters),
+            quantity(row.cost.timesteps),
+            significant(row.cost.firing_rate),
+            quantity(row.cost.spikes),
+            quantity(row.cost.synops),
+            significant(row.cost.energy_nj),
+            quantity(row.cost.peak_mib),
+            f"{row.budget.finished} ({row.budget.pruned} pruned, {row.budget.failed} failed)",
+        )
+        for row in group.rows
+    )
+    headers = ("cell", "parameters", "timesteps", "firing rate", "spikes/sample", "synops/sample")
+    more = ("energy (nJ/sample)", "peak memory (MiB)", "search trials")
+    return Sheet("Cost", (*headers, *more), "lrrrrrrrr", rows, main=False)
+
+
+def pairs(group: Group) -> Sheet:
+    """Paired differences: against the baseline if there is one, otherwise against the best row; then all."""
+    labels = {row.cell: row.label for row in group.rows}
+    pivot = group.baseline or next((row.cell for row in group.rows if row.rank), None)
+    ordered = sorted(group.differences, key=lambda d: pivot not in (d.a, d.b))
+    unit = " (points)" if group.scale == 100 else ""
+    rows = []
+    for d in ordered:
+        sign = -1.0 if d.a == pivot else 1.0
+        first, second = (d.b, d.a) if d.a == pivot else (d.a, d.b)
+        gap = Summary(d.n, sign * d.mean, math.nan, d.half)
+        p = DASH if math.isnan(d.p_holm) else ("< 0.001" if d.p_holm < 0.001 else fixed(d.p_holm, 3))
+        verdict = "separated" if d.separated else "tie"
+        how = "paired" if d.paired else "Welch"
+        name = f"{labels[first]} minus {labels[second]}"
+        rows.append((name, score(gap, group.scale), str(d.n), how, p, verdict))
+    headers = ("difference", f"mean{unit}", "seeds", "test", "p (Holm)", "at 5 %")
+    return Sheet("Paired differences (95 % interval)", headers, "lrrlrl", tuple(rows), main=False)
+
+
+def front(group: Group) -> Sheet:
+    """The Pareto front of a study with several objectives."""
+    rows = tuple((p.label, *(significant(v, 4) for v in p.values), p.trial_id) for p in group.front)
+    headers = ("cell", *group.objectives, "trial")
+    return Sheet(
+        "Pareto front of the search (validation)", headers, "l" + "r" * len(group.objectives) + "l", rows
+    )
+
+
+def published(group: Group, limit: int | None) -> Sheet:
+    """Papers' numbers for the same data set, never ranked with ours."""
+    shown = group.published[:limit]
+    rows = tuple(
+        (
+            *(r.method, r.horizon or DASH, r.metric, _published_value(r), r.n_seeds or DASH, _selection(r)),
+            *(r.provenance, f"{r.paper} {r.year}, {r.table}"),
+        )
+        for r in shown
+    )
+    rest = len(group.published) - len(shown)
+    more = f"; {rest} more in the report" if rest else ""
+    return Sheet(
+        f"Published numbers on {group.dataset}, not ranked with ours{more}",
+        ("method", "horizon", "metric", "value", "seeds", "epoch selected on", "provenance", "source"),
+        "lrlrrlll",
+        rows,
+        main=False,
+    )
+
+
+def remarks(board: Board, group: Group) -> tuple[str, ...]:
+    """What a reader needs to judge the tables, without the numbered footnotes."""
+    found = list(group.notes)
+    if not group.provisional:
+        found.append(
+            "Mean ± half width of the 95 % t interval over final seeds; test is read in that phase only."
+        )
+        found.append("A rank range holds every rank that paired differences (Holm, 5 %) leave open.")
+    if not math.isnan(group.smallest_gap):
+        found.append(
+            f"Smallest gap these seeds can separate (80 % power): {_points(group, group.smallest_gap)}."
+        )
+    if not math.isnan(group.test_gap):
+        found.append(
+            f"The size of the test set alone leaves ± {_points(group, group.test_gap)} (95 %, binomial)."
+        )
+    if any(row.times for row in group.rows):
+        clock = "CPU seconds inside the training clock" if group.clock == CPU_CLOCK else "training clock"
+        found.append(
+            f"Times: {clock}, on {group.device_name or 'unnamed hardware'}; evaluation is not in it."
+        )
+    if group.targets:
+        found.append(f"Target: {group.target_from}. Not reached counts as infinite.")
+        ratios = [r for row in group.rows for t in row.targets for r in (t.ratio, t.ratio_snn) if r]
+        if any(r.value == 0 for r in ratios):
+            found.append("A ratio of 0.00: the median seed of the baseline never reached that target.")
+    rules = dict.fromkeys(row.cost.energy_rule for row in group.rows if row.cost.energy_rule)
+    found += [f"Energy is an estimate: {rule}." for rule in rules]
+    return (
+        *found,
+        *board.notes,
+        f"Scoring version {board.scoring}; launch {board.launch}, {board.launched_at}.",
+    )
+
+
+def _marks(group: Group, row: Row, only: set[str] | None = None) -> tuple[int, ...]:
+    numbers = group.footnotes()
+    return tuple(sorted(numbers[f.text] for f in row.flags if only is None or f.code in only))
+
+
+def _shown(name: str) -> bool:
+    """Which further metrics a table has room for; the CSV has all."""
+    return name in FORECAST_METRICS or "accuracy" in name.partition("/")[0] or name.endswith("_mean")
+
+
+def _metric_column(group: Group, name: str, found: list[Summary | None]) -> tuple[str, list[str]]:
+    """Header and texts of a further metric; accuracies in percent like the main one."""
+    scale = group.scale if "accuracy" in name else 1.0
+    digits = score_digits([s for s in found if s is not None], scale)
+    texts = [DASH if s is None or s.n == 0 else score(s, scale, digits) for s in found]
+    return (f"{name} (%)" if scale == 100 else name), texts
+
+
+def _points(group: Group, gap: float) -> str:
+    return f"{significant(gap * group.scale, 2)} {'points' if group.scale == 100 else group.metric}"
+
+
+def _published_value(row: PublishedRow) -> str:
+    unit = " %" if row.unit == "percent" else ""
+    if math.isnan(row.spread):
+        return f"{row.value:g}{unit}"
+    return f"{row.value:g}{unit} ± {row.spread:g} ({row.spread_kind or 'kind not stated'})"
+
+
+def _selection(row: PublishedRow) -> str:
+    return (
+        "best test epoch (tainted)" if row.selection == "best_test_epoch" else row.selection.replace("_", " ")
+    )

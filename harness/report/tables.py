@@ -1,0 +1,200 @@
+"""The board as terminal tables, Markdown, LaTeX and CSV. Nothing is computed here."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import TYPE_CHECKING
+
+from harness.report.sheets import Sheet, remarks, sheets
+from harness.report.values import Board, Group, Row
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PUBLISHED_SHOWN = 12
+_TEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "±": r"$\pm$",
+    "∞": r"$\infty$",
+    "–": "--",
+    "<": "$<$",
+    ">": "$>$",
+}
+
+
+def render_terminal(board: Board, console: Console) -> None:
+    """Print the board; a console narrower than 100 columns gets the main tables only."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    for group in board.groups:
+        for sheet in sheets(group, published_rows=PUBLISHED_SHOWN):
+            if not sheet.main and console.width < 100:
+                continue
+            table = Table(title=Text(sheet.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+            for header, side in zip(sheet.headers, sheet.align, strict=True):
+                table.add_column(Text(header), justify="left" if side == "l" else "right")
+            for cells in _marked(sheet, "{} [{}]"):
+                table.add_row(*(Text(cell) for cell in cells))
+            console.print(table)
+        for line in _lines(board, group):
+            style = "bold yellow" if line in group.notes else "dim"
+            console.print(Text(line, style=style))
+
+
+def render_markdown(board: Board) -> str:
+    """The board as GitHub Markdown."""
+    parts = [f"# Leaderboard of {board.study}"]
+    for group in board.groups:
+        parts += [f"> **{note}**" for note in group.notes]
+        for sheet in sheets(group, published_rows=PUBLISHED_SHOWN):
+            rule = ["---:" if side == "r" else ":---" for side in sheet.align]
+            rows = [[_md(cell) for cell in cells] for cells in _marked(sheet, "{} <sup>{}</sup>")]
+            lines = [[_md(h) for h in sheet.headers], rule, *rows]
+            parts.append(f"## {_md(sheet.title)}")
+            parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
+        parts.append("\n".join(f"- {line}" for line in _lines(board, group) if line not in group.notes))
+    return "\n\n".join(parts) + "\n"
+
+
+def render_latex(board: Board) -> str:
+    """The board as LaTeX tables; needs the package booktabs."""
+    parts = [
+        f"% Leaderboard of {board.study}, scoring version {board.scoring}. Needs \\usepackage{{booktabs}}."
+    ]
+    for group in board.groups:
+        parts += [_latex_table(sheet) for sheet in sheets(group, published_rows=PUBLISHED_SHOWN)]
+        parts.append("\n\n".join(_tex(line) for line in _lines(board, group)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _latex_table(sheet: Sheet) -> str:
+    rows = []
+    for cells, marks in zip(sheet.rows, _marks_of(sheet), strict=True):
+        line = [_tex(cell) for cell in cells]
+        line[sheet.marked] += f"$^{{{','.join(map(str, marks))}}}$" if marks else ""
+        rows.append(" & ".join(line) + r" \\")
+    lines = [
+        r"\begin{table}[t]",
+        r"\centering",
+        f"\\caption{{{_tex(sheet.title)}.}}",
+        f"\\begin{{tabular}}{{{sheet.align}}}",
+        r"\toprule",
+        " & ".join(_tex(h) for h in sheet.headers) + r" \\",
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines)
+
+
+def render_csv(board: Board) -> str:
+    """One line a cell with every number unrounded, times in seconds, accuracies as stored."""
+    rows = [_record(board, group, row) for group, row in board.rows()]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: _raw(v) for k, v in row.items()} for row in rows)
+    return out.getvalue()
+
+
+def _record(board: Board, group: Group, row: Row) -> dict[str, object]:
+    low, high = row.rank or ("", "")
+    found: dict[str, object] = {
+        "study": board.study,
+        "scoring_version": board.scoring,
+        "dataset": group.dataset,
+        "dataset_revision": group.revision,
+        "cell": row.cell,
+        "label": row.label,
+        "pipeline": row.pipeline,
+        "provisional": group.provisional,
+        "split": group.split,
+        "metric": group.metric,
+        "rank_low": low,
+        "rank_high": high,
+        "mean": row.score.mean,
+        "half_95": row.score.half,
+        "sd": row.score.sd,
+        "n": row.score.n,
+        "failed": row.failed,
+        "unfinished": row.unfinished,
+        "planned": row.planned,
+        "worst": row.worst,
+        "seeds": ";".join(str(s.seed) for s in row.seeds),
+        "values": ";".join(f"{s.value!r}" for s in row.seeds),
+    }
+    for name, summary in row.metrics:
+        found |= {f"{name}.mean": summary.mean, f"{name}.half_95": summary.half}
+    return found | _time_record(row) | _cost_record(row)
+
+
+def _time_record(row: Row) -> dict[str, object]:
+    found: dict[str, object] = {}
+    if row.times is not None:
+        found |= {"clock": row.times.clock, "device_name": row.times.device_name}
+        for name in ("best", "best_snn", "total", "total_snn"):
+            spread = getattr(row.times, name)
+            name = name.replace("_snn", "_without_pretrain")
+            found |= {f"{name}_s": spread.median, f"{name}_low_s": spread.low, f"{name}_high_s": spread.high}
+        found["stages_s"] = ";".join(f"{name}={value!r}" for name, value in row.times.stages)
+    for i, target in enumerate(row.targets, start=1):
+        p = f"target{i}"
+        found |= {p: target.target, f"{p}.s": target.total, f"{p}.without_pretrain_s": target.snn}
+        found |= {f"{p}.reached": target.reached, f"{p}.n": target.n}
+        for name, ratio in (("ratio", target.ratio), ("ratio_without_pretrain", target.ratio_snn)):
+            if ratio is not None:
+                p_name = f"{p}.{name}"
+                found |= {p_name: ratio.value, f"{p_name}_low": ratio.low, f"{p_name}_high": ratio.high}
+    return found
+
+
+def _cost_record(row: Row) -> dict[str, object]:
+    names = ("parameters", "timesteps", "firing_rate", "spikes", "synops", "energy_nj", "peak_mib")
+    return {name: getattr(row.cost, name) for name in names} | {
+        "search_trials": row.budget.finished,
+        "search_pruned": row.budget.pruned,
+        "search_failed": row.budget.failed,
+        "search_train_s": row.budget.train_s,
+        "flags": ";".join(flag.code for flag in row.flags),
+    }
+
+
+def _raw(value: object) -> object:
+    return "" if isinstance(value, float) and math.isnan(value) else value
+
+
+def _lines(board: Board, group: Group) -> list[str]:
+    """Remarks, then the numbered footnotes."""
+    return [*remarks(board, group), *(f"[{i}] {text}" for text, i in group.footnotes().items())]
+
+
+def _marks_of(sheet: Sheet) -> tuple[tuple[int, ...], ...]:
+    return sheet.marks or ((),) * len(sheet.rows)
+
+
+def _marked(sheet: Sheet, form: str) -> list[list[str]]:
+    """The rows with their footnote numbers behind the marked column."""
+    found = []
+    for cells, marks in zip(sheet.rows, _marks_of(sheet), strict=True):
+        line = list(cells)
+        if marks:
+            line[sheet.marked] = form.format(line[sheet.marked], ",".join(map(str, marks)))
+        found.append(line)
+    return found
+
+
+def _md(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(c, c) for c in text)
