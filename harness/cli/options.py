@@ -1,0 +1,26 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Results = Annotated[
+    str,
+    typer.Option("--results", envvar="HARNESS_RESULTS", help="Folder or URI (s3://...) of the tables."),
+]
+Cluster = Annotated[
+    str, typer.Option("--cluster", help="A cluster file or its name; 'local' is this machine through Ray.")
+]
+Engine = Annotated[
+    str, typer.Option("--engine", help="'local' runs one trial at a time in this process, without Ray.")
+]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="key=value on top of the study file; may be repeated.")
+]
+StudyFile = Annotated[Path, typer.Argument(help="A study file, for instance searchspaces/quickstart.yaml.")]
+StudyName = Annotated[str, typer.Argument(help="The name of a study in the store.")]
+
+DEFAULT_RESULTS = "results"

@@ -1,0 +1,197 @@
+"""Commands on tables: status, leaderboard, report, compact, merge, verify, export."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from harness.cli.options import DEFAULT_RESULTS, Results, StudyName
+from harness.errors import HarnessError, UnknownNameError
+from harness.store.results import ResultStore
+
+console = Console()
+stderr = Console(stderr=True, soft_wrap=True)
+Format = Annotated[str, typer.Option("--format", help="terminal, md, csv or tex.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(epilog="Example: harness status quickstart --watch")(status)
+    app.command(epilog="Example: harness leaderboard quickstart --format md")(leaderboard)
+    app.command(epilog="Example: harness report quickstart --out report")(report)
+    app.command(epilog="Example: harness compact quickstart")(compact)
+    app.command(epilog="Example: harness merge ../alice/results ../bob/results")(merge)
+    app.command(epilog="Example: harness verify")(verify)
+    app.command(epilog="Example: harness export quickstart --to optuna --out quickstart.db")(export)
+
+
+def open_study(name: str, results: str) -> ResultStore:
+    """The store of a study. Raises UnknownNameError; says which files cannot be read."""
+    store = ResultStore(results)
+    names = store.study_names()
+    if name not in names:
+        raise UnknownNameError(f"study in {results}", name, names)
+    return store
+
+
+def say_problems(store: ResultStore) -> None:
+    """Name the files that were left out."""
+    for problem in store.problems:
+        stderr.print(f"warning: left out: {problem.why} Run 'harness verify'.", markup=False)
+
+
+def status(
+    study: Annotated[str, typer.Argument(help="A study; all of them if left out.")] = "",
+    results: Results = DEFAULT_RESULTS,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until Ctrl-C.")] = False,
+) -> None:
+    """Where studies stand: trials by state and phase, best value, last activity."""
+    from rich.live import Live
+
+    from harness.report.status import render_status, study_status
+
+    def picture() -> object:
+        store = ResultStore(results)
+        names = store.study_names()
+        if study and study not in names:
+            raise UnknownNameError(f"study in {results}", study, names)
+        chosen = [study] if study else names
+        if not chosen:
+            return f"no study in {results} yet: harness launch searchspaces/quickstart.yaml"
+        states = [study_status(store.trials(name), store.studies(name), name) for name in chosen]
+        say_problems(store)
+        return render_status(states)
+
+    if not watch:
+        console.print(picture())
+        return
+    with Live(picture(), console=console, auto_refresh=False) as live:  # type: ignore[arg-type]
+        while True:
+            time.sleep(2)
+            live.update(picture(), refresh=True)  # type: ignore[arg-type]
+
+
+def print_board(study: str, results: str, target: float | None, format_: str = "terminal") -> None:
+    """Compute and print a leaderboard."""
+    from harness.report.leaderboard import leaderboard as compute
+    from harness.report.tables import render_csv, render_latex, render_markdown, render_terminal
+
+    renders = {"md": render_markdown, "csv": render_csv, "tex": render_latex}
+    if format_ != "terminal" and format_ not in renders:
+        raise UnknownNameError("format", format_, ("terminal", *renders))
+    store = open_study(study, results)
+    board = compute(
+        store.trials(study), store.epochs(study), store.studies(study), study=study, target=target
+    )
+    say_problems(store)
+    if format_ == "terminal":
+        render_terminal(board, console)
+    else:
+        typer.echo(renders[format_](board), nl=False)
+
+
+def leaderboard(
+    study: StudyName,
+    results: Results = DEFAULT_RESULTS,
+    format_: Format = "terminal",
+    target: Annotated[
+        float | None, typer.Option("--target", help="Time to this validation value instead of the study's.")
+    ] = None,
+) -> None:
+    """The leaderboard of a study: final seeds, intervals, times, costs."""
+    print_board(study, results, target, format_)
+
+
+def write_page(study: str, results: str, out: Path | None) -> Path:
+    """Write the report of a study and return its page."""
+    from harness.report.page import write_report
+
+    store = open_study(study, results)
+    folder = out or Path(results if "://" not in results else ".") / "reports" / study
+    try:
+        return write_report(
+            store.trials(study), store.epochs(study), store.studies(study), study=study, out_dir=folder
+        )
+    except OSError as error:
+        raise HarnessError(f"cannot write the report to {folder}: {error.strerror}. Use --out.") from None
+
+
+def report(
+    study: StudyName,
+    results: Results = DEFAULT_RESULTS,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the page and figures.")] = None,
+) -> None:
+    """One HTML page with figures (PNG, SVG) and tables (Markdown, LaTeX, CSV) beside it."""
+    console.print(f"report  {write_page(study, results, out)}", soft_wrap=True)
+
+
+def compact(study: StudyName, results: Results = DEFAULT_RESULTS) -> None:
+    """Merge a study's finished parts into one file a table and drop checkpoints of finished trials."""
+    from harness.store.lock import StudyLock
+
+    store = open_study(study, results)
+    with StudyLock(store.files, study):
+        count = store.compact(study)
+    say_problems(store)
+    console.print(f"{study}: {count} parts merged" if count else f"{study}: nothing to merge")
+
+
+def merge(
+    sources: Annotated[list[str], typer.Argument(help="Result folders of other users or clusters.")],
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Copy what other stores have and this one lacks."""
+    store = ResultStore(results)
+    copied = store.merge_from([ResultStore(source) for source in sources])
+    console.print(f"{copied} attempts copied into {results}")
+
+
+def verify(results: Results = DEFAULT_RESULTS) -> None:
+    """Read every file; set unreadable ones aside in quarantine/ and name them; exit code 1 if any."""
+    store = ResultStore(results)
+    bad = store.quarantine()
+    for problem in bad:
+        console.print(f"quarantined: {problem.why}", markup=False, soft_wrap=True)
+    trials = store.trials()
+    twice = int(
+        trials[trials["state"].isin(["COMPLETE", "PRUNED", "FAILED"])]
+        .duplicated(["study", "cell", "trial_id"])
+        .sum()
+    )
+    console.print(f"{len(trials)} attempts in {len(store.study_names())} studies; {len(bad)} files set aside")
+    if twice:
+        console.print(f"{twice} trials have more than one final row")
+    if bad or twice:
+        raise typer.Exit(1)
+
+
+def export(
+    study: StudyName,
+    results: Results = DEFAULT_RESULTS,
+    to: Annotated[str, typer.Option("--to", help="csv or optuna.")] = "csv",
+    out: Annotated[Path | None, typer.Option("--out", help="Folder (csv) or file (optuna).")] = None,
+) -> None:
+    """The tables as CSV, or the search as an Optuna storage file that optuna-dashboard opens."""
+    store = open_study(study, results)
+    if to == "csv":
+        folder = out or Path(f"{study}-csv")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, frame in (
+            ("trials", store.trials(study)),
+            ("epochs", store.epochs(study)),
+            ("studies", store.studies(study)),
+        ):
+            frame.to_csv(folder / f"{name}.csv", index=False)
+        console.print(f"tables  {folder}")
+    elif to == "optuna":
+        from harness.study.export import export_optuna
+
+        path = out or Path(f"{study}.db")
+        names = export_optuna(store, study, path)
+        console.print(f"{len(names)} Optuna studies in {path}: optuna-dashboard sqlite:///{path}")
+    else:
+        raise UnknownNameError("export", to, ("csv", "optuna"))

@@ -1,0 +1,226 @@
+"""Commands that plan and run studies: check, launch, resume, list, doctor."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from harness.cli.display import watching
+from harness.cli.options import DEFAULT_RESULTS, Cluster, Engine, Results, Set, StudyFile
+from harness.errors import HarnessError, UnknownNameError
+
+if TYPE_CHECKING:
+    from harness.spec.values import StudySpec
+    from harness.study import Summary
+    from harness.study.director import StudyDirector
+
+console = Console()
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(epilog="Example: harness check searchspaces/quickstart.yaml")(check)
+    app.command(epilog="Example: harness launch searchspaces/quickstart.yaml --cluster clusters/local.yaml")(
+        launch
+    )
+    app.command(epilog="Example: harness resume quickstart --set search.trials=40")(resume)
+    app.command(name="list", epilog="Example: harness list neurons")(list_)
+    app.command(epilog="Example: harness doctor")(doctor)
+
+
+def check(file: StudyFile, set_: Set = None, results: Results = DEFAULT_RESULTS) -> None:
+    """Read a study and print its plan: cells, trials, parameters, seeds, cost. Runs nothing."""
+    from harness.report.costs import past_costs
+    from harness.spec.load import load_study
+    from harness.spec.plan import describe_plan, render_plan
+    from harness.store.results import ResultStore
+
+    spec = load_study(file, set_ or ())
+    store = ResultStore(results)
+    render_plan(describe_plan(spec, past_costs(store.trials())), console)
+
+
+def launch(
+    file: StudyFile,
+    cluster: Cluster = "local",
+    results: Results = DEFAULT_RESULTS,
+    set_: Set = None,
+    fork: Annotated[
+        str | None, typer.Option("--fork", help="Run under this new name, keeping trials that still fit.")
+    ] = None,
+    engine: Engine = "",
+) -> None:
+    """Run a study. Launched again it runs what is missing; trials are a total."""
+    from harness.spec.load import load_study
+
+    _run(load_study(file, set_ or ()), cluster, results, engine, fork)
+
+
+def resume(
+    study: Annotated[str, typer.Argument(help="The name of a study in the store, or its file.")],
+    cluster: Cluster = "local",
+    results: Results = DEFAULT_RESULTS,
+    set_: Set = None,
+    engine: Engine = "",
+) -> None:
+    """Go on with a study: interrupted trials run again with the same parameters."""
+    from harness.spec.load import load_study
+    from harness.store.results import ResultStore
+
+    overrides = list(set_ or ())
+    path = Path(study)
+    if not path.is_file():
+        store = ResultStore(results)
+        launches = store.studies(study)
+        if launches.empty:
+            names = store.study_names()
+            if path.suffix in (".yaml", ".yml"):
+                raise HarnessError(f"there is no study file {study}.")
+            raise UnknownNameError(f"study in {results}", study, names)
+        last = launches.sort_values("launch").iloc[-1]
+        path = Path(json.loads(str(last["protocol"]))["path"])
+        said = [line.removeprefix("# --set ") for line in str(last["text"]).splitlines()]
+        kept = [line for line, raw in zip(said, str(last["text"]).splitlines(), strict=True) if line != raw]
+        overrides = kept + overrides
+        if not path.is_file():
+            raise HarnessError(
+                f"the study file of '{study}' was {path}, which is gone. "
+                "Name the file: harness resume FILE (its text is in the studies table)."
+            )
+    spec = load_study(path, overrides)
+    _run(spec, cluster, results, engine, None)
+
+
+def _run(spec: StudySpec, cluster: str, results: str, engine: str, fork: str | None) -> None:
+    from harness.engine.local import LocalEngine
+    from harness.spec.cluster import load_cluster
+    from harness.study import Study
+
+    fork_of = None
+    if fork is not None:
+        fork_of, spec = spec.name, replace(spec, name=_study_name(fork))
+    where = load_cluster(cluster)
+    if engine not in ("", "local", "tune"):
+        raise UnknownNameError("engine", engine, ("local", "tune"))
+    study = Study(spec, results)
+    show = Display(spec.name)
+    try:
+        if (engine or where.engine) == "local":
+            summary = study.run(LocalEngine(), fork_of=fork_of, watch=show.watch)
+        else:
+            from harness.engine.tune import TuneEngine
+
+            console.print(f"starting Ray ({where.address or 'on this machine'}) ...")
+            with TuneEngine(where) as ray_engine:
+                summary = study.run(ray_engine, fork_of=fork_of, watch=show.watch)
+    except KeyboardInterrupt:
+        again = f"harness resume {spec.name} --results {results}"
+        cluster_part = "" if cluster == "local" else f" --cluster {cluster}"
+        engine_part = f" --engine {engine}" if engine else ""
+        console.print(
+            f"\nstopped. {show.finished} finished trials of '{spec.name}' are safe in {results}; interrupted "
+            f"ones run again from their last checkpoint.\nresume with: {again}{cluster_part}{engine_part}",
+            soft_wrap=True,
+        )
+        raise
+    _print_summary(spec, summary, results)
+
+
+class Display:
+    """The live display of one run; remembers what was finished for the last word."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._director: StudyDirector | None = None
+
+    @property
+    def finished(self) -> int:
+        """Trials finished so far."""
+        return 0 if self._director is None else self._director.snapshot().finished
+
+    def watch(self, director: StudyDirector) -> AbstractContextManager[None]:
+        """A context in which progress is shown."""
+        self._director = director
+        return watching(console, self._name, director.snapshot)
+
+
+def _study_name(name: str) -> str:
+    from harness.store.results import STUDY_NAME
+
+    if not STUDY_NAME.fullmatch(name):
+        raise HarnessError(f"study name '{name}': use letters, digits, '.', '_' and '-' only.")
+    return name
+
+
+def _print_summary(spec: StudySpec, summary: Summary, results: str) -> None:
+    from harness.cli.results import print_board, write_page
+
+    failed = f", {summary.failed} failed" if summary.failed else ""
+    console.print(
+        f"{spec.name}: {summary.finished} trials finished{failed} ({summary.ran} in this run).\n",
+        soft_wrap=True,
+    )
+    print_board(spec.name, results, target=None)
+    page = write_page(spec.name, results, None)
+    console.print(f"\ntables  {results}/trials/{spec.name}  {results}/epochs/{spec.name}", soft_wrap=True)
+    console.print(f"report  {page}", soft_wrap=True)
+
+
+def list_(
+    kind: Annotated[str, typer.Argument(help="datasets, pipelines, neurons, samplers or pruners.")] = "",
+) -> None:
+    """List what there is: data sets, pipelines, neurons, samplers, pruners."""
+    from typing import get_args
+
+    from harness import contracts
+    from harness.spec.values import PrunerName, SamplerName
+
+    known = {
+        "datasets": contracts.datasets,
+        "pipelines": contracts.pipelines,
+        "neurons": contracts.neurons,
+    }
+    names = {"samplers": get_args(SamplerName), "pruners": get_args(PrunerName)}
+    if kind and kind not in known and kind not in names:
+        raise UnknownNameError("list", kind, (*known, *names))
+    for group, registry in known.items():
+        if kind in ("", group):
+            table = Table("name", "what it is", title=group, title_justify="left", box=None)
+            for name, value in sorted(registry().items()):
+                table.add_row(name, (value.__doc__ or "").strip().splitlines()[0])
+            console.print(table)
+    for group, options in names.items():
+        if kind in ("", group):
+            console.print(f"{group}: {', '.join(options)}")
+
+
+def doctor() -> None:
+    """Say what this machine offers and which measured choices the layers make on it."""
+    import os
+
+    import torch
+
+    from harness.cache import cache_root
+    from harness.train import facts
+
+    console.print(f"python packages  {facts.packages()}", soft_wrap=True)
+    console.print(f"processor        {facts.cpu_name()}, {os.cpu_count()} cores")
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    console.print(f"GPUs             {', '.join(gpus) or 'none: everything runs on the CPU'}")
+    console.print(f"prepared data    {cache_root()}")
+    console.print(f"HARNESS_DATA     {os.environ.get('HARNESS_DATA', 'not set')}")
+    for line in _backend_lines():
+        console.print(line, soft_wrap=True)
+
+
+def _backend_lines() -> list[str]:
+    from harness.layers.delay import explain
+
+    return list(explain())

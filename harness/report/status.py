@@ -1,0 +1,83 @@
+"""Where a study stands, from its rows alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from rich.table import Table
+
+FINAL = ("COMPLETE", "PRUNED", "FAILED")
+STATES = ("RUNNING", "INTERRUPTED", *FINAL)
+
+
+@dataclass(frozen=True, slots=True)
+class CellStatus:
+    """One cell in one phase. ``counts`` are trials by :data:`STATES`; ``best`` is None before any ended."""
+
+    cell: str
+    phase: str
+    counts: tuple[int, ...]
+    best: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A study: its cells, its budget in words, its launches and when something last happened."""
+
+    study: str
+    cells: tuple[CellStatus, ...]
+    objective: str
+    budget: str
+    launches: int
+    last: str
+
+
+def study_status(trials: pd.DataFrame, studies: pd.DataFrame, study: str) -> Status:
+    """Count the last attempt of every trial."""
+    mine = trials[trials["study"] == study]
+    launches = studies[studies["study"] == study].sort_values("launch")
+    protocol = json.loads(str(launches["protocol"].iloc[-1])) if len(launches) else {}
+    objective = str((protocol.get("objectives") or ["value max"])[0])
+    last = mine.sort_values("attempt").drop_duplicates(["cell", "trial_id"], keep="last")
+    cells = []
+    for (cell, phase), rows in last.groupby(["cell", "phase"], sort=False):
+        counts = tuple(int((rows["state"] == state).sum()) for state in STATES)
+        values = rows.loc[rows["state"] == "COMPLETE", "value"].dropna()
+        best = None
+        if len(values):
+            best = float(values.max() if objective.endswith("max") else values.min())
+        cells.append(CellStatus(str(cell), str(phase), counts, best))
+    order = {"search": 0, "confirm": 1, "final": 2}
+    cells.sort(key=lambda c: (c.cell, order.get(c.phase, 3)))
+    when = pd.concat([mine["finished_at"], mine["started_at"]]).max()
+    text = "never" if pd.isna(when) else pd.Timestamp(when).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return Status(study, tuple(cells), objective, _budget(protocol), len(launches), text)
+
+
+def _budget(protocol: dict[str, dict[str, int]]) -> str:
+    if not protocol:
+        return ""
+    search, confirm, final = (protocol.get(name, {}) for name in ("search", "confirm", "final"))
+    return (
+        f"a cell: {search.get('trials', 0)} search, {confirm.get('top', 0)} x {confirm.get('seeds', 0)} "
+        f"confirm, {final.get('seeds', 0)} final"
+    )
+
+
+def render_status(states: Sequence[Status]) -> Table:
+    """The states as one table for the terminal."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("study", "cell", "phase", "running", "interrupted", "complete", "pruned", "failed", "best"):
+        table.add_column(name, justify="left" if name in ("study", "cell", "phase") else "right")
+    for state in states:
+        for cell in state.cells:
+            counts = [str(count) if count else "" for count in cell.counts]
+            best = "" if cell.best is None else f"{cell.best:.4g}"
+            table.add_row(state.study, cell.cell, cell.phase, *counts, best)
+        launches = "1 launch" if state.launches == 1 else f"{state.launches} launches"
+        note = f"{state.objective}; {state.budget}; {launches}; last {state.last}"
+        table.add_row(state.study, f"[dim]{note}[/dim]")
+    return table
