@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -146,12 +146,23 @@ def describe(model: type[BaseModel], prefix: str = "", when: Conditions = ()) ->
     for name, info in model.model_fields.items():
         kind = info.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            infos.extend(describe(kind, f"{prefix}{name}.", when))
+            group = f"{prefix}{name}."
+            infos.extend(_as_in(info.default, group, nested) for nested in describe(kind, group, when))
         elif getattr(kind, "__name__", "") == "NeuronSpec":
             continue
         else:
             infos.append(_info(f"{prefix}{name}", info, when))
     return tuple(infos)
+
+
+def _as_in(instance: Any, group: str, info: ParamInfo) -> ParamInfo:
+    """The parameter of a group with the default that the group's own default instance gives it."""
+    if not isinstance(instance, BaseModel):
+        return info
+    value: Any = instance
+    for part in info.name.removeprefix(group).split("."):
+        value = getattr(value, part)
+    return replace(info, default=value)
 
 
 def _info(name: str, declared: FieldInfo, when: Conditions) -> ParamInfo:

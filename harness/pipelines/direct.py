@@ -7,6 +7,7 @@ from typing import Any
 from harness.contracts import DatasetCard, Job, Learner, NeuronSpec, Pipeline, Stage
 from harness.pipelines._network import NetworkLearner, misfit
 from harness.pipelines._params import SpikingParams
+from harness.pipelines._published import Settings, published
 
 
 class DirectParams(SpikingParams):
@@ -48,3 +49,7 @@ class Direct(Pipeline):
     def learner(self, job: Job) -> Learner:
         """A new network."""
         return DirectLearner(job)
+
+    def published(self, card: DatasetCard) -> Settings | None:
+        """The baseline of arXiv 2203.01158 for its data sets."""
+        return published(self.name, card.name)
