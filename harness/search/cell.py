@@ -1,0 +1,161 @@
+"""One cell's search: rebuilt from rows, asked for points, asked whether to stop a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import optuna
+
+from harness.errors import HarnessError
+from harness.ids import derive_seed
+from harness.search import export, pruners, ranking
+from harness.search.evolution import CmaesSampler
+from harness.search.genetic import Nsga2Sampler
+from harness.search.history import History, Record
+from harness.search.layout import Layout, Point
+from harness.search.models import ModelSampler
+from harness.search.sampler import Asking, Sampler
+from harness.search.uniform import GridSampler, QmcSampler, RandomSampler
+from harness.space import Params, Space
+from harness.spec.values import SearchPlan
+from harness.trial import Objective, State
+
+RETRIES = 20  # other seeds for a proposal that a record already has
+RETRIES_LARGE = 4  # the same in a history of more than LARGE records
+LARGE = 1000
+DRAWS = 100  # uniform points after that, then the space is walked
+
+
+class CellSearch:
+    """The search of one cell, in memory. Nothing of it is stored: the rows are its state.
+
+    A proposal is a function of the records (finished and pending), the seed and the number asked for: a
+    search rebuilt from the same records proposes what this one would. So is a decision to stop a trial, with
+    the curves of pending trials as part of their records.
+
+    Raises HarnessError for a sampler or pruner that cannot serve the space or the objectives.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        fixed: Params,
+        plan: SearchPlan,
+        objectives: tuple[Objective, ...],
+        *,
+        seed: int,
+        start: tuple[Params, ...] = (),
+    ) -> None:
+        _check(plan, objectives)
+        self._layout = Layout(space, fixed)
+        self._plan = plan
+        self._objectives = objectives
+        self._seed = seed
+        self._start = tuple(self._complete(index, point) for index, point in enumerate(start))
+        self._sampler = self._make_sampler()
+        self._rule = pruners.rule(plan.pruner, epochs=plan.epochs, seed=seed)
+        self._curves = pruners.Curves(objectives[0].maximize)
+        self._history = History(self._layout, objectives)
+
+    def load(self, records: Iterable[Record]) -> None:
+        """Forget everything and begin with these records, in whatever order they come."""
+        self._history = History(self._layout, self._objectives)
+        self._history.add(records)
+
+    def add(self, record: Record) -> None:
+        """Add a record. A final one replaces the pending one with its number; never the other way round."""
+        self._history.add((record,))
+
+    def ask(self, number: int) -> Params | None:
+        """The searched values of a new trial; None once a finite space has no point left.
+
+        The start points come first, in their order, but for those that a record already has. A point that a
+        record has, finished or pending, is never proposed again. The caller adds the answer as a RUNNING
+        record.
+        """
+        for point in self._start:
+            if not self._history.explored(point):
+                return dict(point)
+        retries = RETRIES if len(self._history) <= LARGE else RETRIES_LARGE
+        for retry in range(retries):
+            params = self._sampler.propose(self._history, Asking(number, retry, self._seed))
+            if params is None:
+                return None
+            if not self._history.explored(params):
+                return params
+        return self._unexplored(number)
+
+    def prune(self, number: int, params: Params, curve: Sequence[tuple[int, float]]) -> bool:
+        """Whether to stop a pending trial now. The curve so far becomes part of its record.
+
+        ``curve`` holds (epoch, first objective on validation) from the first epoch on, all of one kind: the
+        epochs of every trial of a cell must mean the same.
+        """
+        pending = Record(number, params, State.RUNNING, curve=tuple(curve))
+        self.add(pending)
+        stored = self._history.get(number)
+        if self._rule is None or (stored is not None and stored.state.final):
+            return False
+        return pruners.judge(self._rule, pending, self._history, self._curves, epochs=self._plan.epochs)
+
+    def best(self, top: int) -> tuple[Record, ...]:
+        """The best feasible COMPLETE records, best first; see :func:`harness.search.ranking.best`."""
+        return ranking.best(self._history, top)
+
+    def to_optuna(self, *, name: str = "cell", storage: str | None = None) -> optuna.Study:
+        """All records as an Optuna study, in memory or in an Optuna storage (``sqlite:///x.db``)."""
+        return export.study(self._history, name=name, storage=storage)
+
+    def _make_sampler(self) -> Sampler:
+        layout, objectives, startup = self._layout, self._objectives, self._plan.startup
+        match self._plan.sampler:
+            case "tpe":
+                return ModelSampler(layout, objectives, startup=startup, kind="tpe")
+            case "gp":
+                return ModelSampler(layout, objectives, startup=startup, kind="gp")
+            case "cmaes":
+                return CmaesSampler(layout, objectives, startup=startup, seed=self._seed)
+            case "nsga2":
+                return Nsga2Sampler(layout)
+            case "qmc":
+                return QmcSampler(layout, self._seed)
+            case "random":
+                return RandomSampler(layout)
+            case "grid":
+                return GridSampler(layout)
+
+    def _complete(self, index: int, point: Params) -> Point:
+        """A start point with what exists only; values it leaves open are drawn by a named seed."""
+        rng = np.random.default_rng(derive_seed(self._seed, "start", index))
+        return self._layout.draw(rng, point)
+
+    def _unexplored(self, number: int) -> Point | None:
+        """A point that no record has: by chance, else the first in the order of the space."""
+        rng = np.random.default_rng(derive_seed(self._seed, "ask", number, "unexplored"))
+        for _ in range(DRAWS):
+            point = self._layout.draw(rng)
+            if not self._history.explored(point):
+                return point
+        for point in self._layout.walk(rng):
+            if not self._history.explored(point):
+                return point
+        return None
+
+
+def _check(plan: SearchPlan, objectives: tuple[Objective, ...]) -> None:
+    if not objectives:
+        raise HarnessError("objective: a search needs at least one, for instance 'accuracy max'.")
+    if len(objectives) == 1:
+        return
+    count = len(objectives)
+    if plan.sampler in ("cmaes", "grid"):
+        raise HarnessError(
+            f"search.sampler: {plan.sampler} takes one objective, the study has {count}. "
+            "Choose tpe, nsga2, gp, qmc or random, or turn objectives into limits."
+        )
+    if plan.pruner != "none":
+        raise HarnessError(
+            f"search.pruner: {plan.pruner} compares one objective, the study has {count}. "
+            "Set 'pruner: none', or turn objectives into limits."
+        )

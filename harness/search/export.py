@@ -1,0 +1,78 @@
+"""A cell's records as an Optuna study, for dashboards and for importance."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from harness.search import domains
+from harness.search.history import History, Record
+from harness.search.layout import Layout
+from harness.search.models import directions, quiet
+from harness.space import Scalar
+from harness.trial import State
+
+_STATES = {
+    State.COMPLETE: TrialState.COMPLETE,
+    State.PRUNED: TrialState.PRUNED,
+    State.FAILED: TrialState.FAIL,
+    State.RUNNING: TrialState.RUNNING,
+}
+
+
+def study(history: History, *, name: str, storage: str | None = None) -> optuna.Study:
+    """A study with every record, by number; the number is the user attribute ``number``.
+
+    ``storage`` is an Optuna storage address (``sqlite:///x.db``); without one the study lives in memory.
+    Values outside the present space are kept as user attributes ``param.<name>`` unless they are numbers.
+    """
+    goals = directions(history.objectives)
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of set_metric_names
+        result = optuna.create_study(storage=storage, study_name=name, directions=goals)
+        result.set_metric_names([goal.metric for goal in history.objectives])
+        result.add_trials([_trial(record, history.layout) for record in history.ordered])
+    return result
+
+
+def _trial(record: Record, layout: Layout) -> FrozenTrial:
+    params: dict[str, Any] = {}
+    distributions: dict[str, BaseDistribution] = {}
+    attributes: dict[str, Any] = {"number": record.number}
+    for name, value in record.params.items():
+        fitting = _distribution(name, value, layout)
+        if fitting is None:
+            attributes[f"param.{name}"] = value
+        else:
+            params[name], distributions[name] = value, fitting
+    return create_trial(
+        state=_STATES[record.state],
+        values=list(record.values) or None,
+        params=params,
+        distributions=distributions,
+        user_attrs=attributes,
+        system_attrs={"constraints": list(record.constraints)} if record.constraints else {},
+        intermediate_values=dict(record.curve),
+    )
+
+
+def _distribution(name: str, value: Scalar, layout: Layout) -> BaseDistribution | None:
+    """The parameter's distribution, widened to hold the value; None if it cannot hold it."""
+    parameter = layout.by_name.get(name)
+    if parameter is None:
+        return None
+    usual = domains.distribution(parameter.domain)
+    if parameter.domain.contains(value) and usual._contains(usual.to_internal_repr(value)):
+        return usual
+    if isinstance(value, (bool, str)):
+        return None
+    if isinstance(usual, IntDistribution) and isinstance(value, int):
+        return IntDistribution(min(usual.low, value), max(usual.high, value))
+    if isinstance(usual, FloatDistribution):
+        return FloatDistribution(min(usual.low, value), max(usual.high, value))
+    return None

@@ -1,0 +1,76 @@
+"""Samplers that learn nothing: random, quasi-random and grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.stats import qmc
+
+from harness.errors import HarnessError
+from harness.ids import derive_seed
+from harness.search.history import History
+from harness.search.layout import Layout, Point
+from harness.search.sampler import Asking
+
+
+class RandomSampler:
+    """Uniform points (in the logarithm for log ranges)."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def propose(self, history: History, asking: Asking) -> Point:
+        """A uniform point from the answer's own seed."""
+        return self._layout.draw(asking.rng())
+
+
+class QmcSampler:
+    """Scrambled Sobol points; the number of the trial is the index in the sequence.
+
+    Every parameter has an axis of its own, whether it exists or not. A second try for one number is a uniform
+    point.
+    """
+
+    def __init__(self, layout: Layout, seed: int) -> None:
+        self._layout = layout
+        self._seed = derive_seed(seed, "qmc")
+        self._units = np.empty((0, len(layout.parameters)))
+
+    def propose(self, history: History, asking: Asking) -> Point:
+        """The point of the sequence with the index ``asking.number``."""
+        if asking.retry or not self._layout.parameters:
+            return self._layout.draw(asking.rng())
+        if asking.number >= len(self._units):
+            engine = qmc.Sobol(len(self._layout.parameters), scramble=True, rng=self._seed)
+            self._units = engine.random_base2(max(6, asking.number.bit_length()))
+        return self._layout.fill(self._units[asking.number])
+
+
+class GridSampler:
+    """Every point of a finite space once, in the order of the space, the last parameter fastest.
+
+    Raises HarnessError if a parameter is continuous.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        for parameter in layout.parameters:
+            if math.isinf(parameter.domain.size):
+                raise HarnessError(
+                    f"search.sampler: grid needs a finite space, but {parameter.name} is continuous. "
+                    "Give it a 'step' or a list of choices, or choose another sampler."
+                )
+        self._layout = layout
+        self._points: Iterator[Point] = iter(())
+        self._current: Point | None = None
+        self._seen: History | None = None
+
+    def propose(self, history: History, asking: Asking) -> Point | None:
+        """The first point that no record has; None once all have one."""
+        if self._seen is not history:
+            self._seen, self._points = history, self._layout.walk(np.random.default_rng(0))
+            self._current = next(self._points, None)
+        while self._current is not None and history.explored(self._current):
+            self._current = next(self._points, None)
+        return None if self._current is None else dict(self._current)
