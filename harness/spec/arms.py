@@ -19,6 +19,8 @@ from harness.spec.scalars import echo, fault
 from harness.spec.sources import Source, read_source
 from harness.spec.yaml_lines import Node
 
+_WANTED = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -97,22 +99,23 @@ def read_values(node: Node | None, key: str) -> dict[str, Given]:
     for name, leaf in node.mapping.items():
         if leaf.value is None or isinstance(leaf.value, (dict, tuple)):
             hint = " A domain belongs under space:." if leaf.mapping else ""
-            raise fault(leaf.place, f"{key}.{name}", not_a("a single value", leaf) + hint)
+            raise fault(leaf.place, name, not_a("a single value", leaf) + hint)
         found[name] = Given(leaf.value, leaf.place)
     return found
 
 
 def accept(info: ParamInfo, given: Given) -> Scalar:
     """The value in the parameter's own type. Raises StudyFileError."""
+    node = Node(given.value, given.place)
+    is_text, is_bool = isinstance(given.value, str), isinstance(given.value, bool)
+    if (info.kind == "str") != is_text or (info.kind == "bool") != is_bool:
+        raise fault(given.place, info.name, not_a(_WANTED[info.kind], node))
+    if info.choices and given.value not in info.choices:
+        hint = UnknownNameError("value", given.value, map(str, info.choices))
+        raise fault(given.place, info.name, str(hint))
     try:
-        if info.kind == "float" and isinstance(given.value, str):
-            raise fault(given.place, info.name, not_a("a number", Node(given.value, given.place)))
         return info.check(given.value)
-    except UnknownNameError as error:
-        raise fault(given.place, info.name, str(error)) from None
     except HarnessError as error:
-        if str(error).startswith(given.place):
-            raise
         message = str(error).removeprefix(f"{info.name}: ")
         raise fault(given.place, info.name, message) from None
 

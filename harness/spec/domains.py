@@ -15,6 +15,8 @@ from harness.spec.yaml_lines import Node
 MAX_POINTS = 10**6
 _KINDS = ("float", "int", "choice")
 _ENDS: dict[Loc, str] = {
+    ("float",): "float: [low, high]",
+    ("int",): "int: [low, high]",
     ("float", 0): "low",
     ("float", 1): "high",
     ("int", 0): "low",
@@ -72,7 +74,7 @@ def read_when(name: str, node: Node | None) -> tuple[tuple[str, tuple[Scalar, ..
         raise fault(node.place, name, "when is a mapping: {other parameter: value or [values]}.")
     conditions = []
     for other, allowed in node.mapping.items():
-        values = tuple(_scalar(name, f"when {other}:", item) for item in scalar_list(allowed))
+        values = tuple(_scalar(name, f"when {other}", item) for item in scalar_list(allowed))
         if not values:
             raise fault(allowed.place, name, f"when {other}: the list is empty. Name a value.")
         conditions.append((other, values, allowed.place))
@@ -81,7 +83,7 @@ def read_when(name: str, node: Node | None) -> tuple[tuple[str, tuple[Scalar, ..
 
 def _scalar(name: str, role: str, node: Node) -> Scalar:
     if node.value is None or isinstance(node.value, (dict, tuple)):
-        raise fault(node.place, name, f"{role} {not_a('text, a number or true/false', node)}")
+        raise fault(node.place, name, not_a("text, a number or true/false", node, role))
     return node.value
 
 
@@ -143,9 +145,9 @@ def _choice(name: str, leaf: Node) -> Domain:
     for key in ("log", "step"):
         if key in leaf.mapping:
             raise fault(leaf.key_place(key), name, f"{key} belongs to float and int, not to choice. Drop it.")
-    check(ChoiceLeaf, leaf, name)
+    check(ChoiceLeaf, leaf, name, {("choice",): "choice"})
     node = leaf.mapping["choice"]
-    options = tuple(_scalar(name, "choice", item) for item in node.items)
+    options = tuple(_scalar(name, "an option", item) for item in node.items)
     if not options:
         raise fault(node.place, name, "choice is empty. Name at least one option.")
     unique_options(name, node.place, options)

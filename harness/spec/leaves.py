@@ -116,12 +116,13 @@ def _fault(
         name = str(loc[-1])
         parent_key = dotted.removesuffix(name).rstrip(".")
         return fault(parent.key_place(name), parent_key, str(UnknownNameError("key", name, known)))
-    if kind == "missing":
-        if loc and isinstance(loc[-1], int):
-            return fault(parent.place, dotted, f"has {len(parent.items)} entries, needs {loc[-1] + 1}.")
+    if kind == "missing" and not (loc and isinstance(loc[-1], int)):
         known = _known(model, loc[:-1])
         return fault(parent.place, dotted, f"the key is missing. Known keys here: {', '.join(known)}")
-    return fault(node.place, dotted, _complaint(kind, node, error, names.get(loc, "")))
+    if kind == "missing":
+        loc, node = loc[:-1], parent
+    name = names.get(loc, "")
+    return fault(node.place, key if name else dotted, _complaint(kind, node, error, name))
 
 
 def _complaint(kind: str, node: Node, error: dict[str, Any], name: str) -> str:
@@ -139,9 +140,9 @@ def _complaint(kind: str, node: Node, error: dict[str, Any], name: str) -> str:
         return f"{_what(node)}; allowed: {context.get('expected', '')}."
     if kind == "value_error":
         return str(context.get("error", error["msg"]))
-    if kind in ("too_long", "too_short"):
-        low, high = context.get("min_length"), context.get("max_length")
-        return f"has {len(node.items)} entries, needs {high if low is None else low}."
+    if kind in ("too_long", "too_short", "missing"):
+        wanted = context.get("max_length", context.get("min_length", len(node.items) + 1))
+        return f"{name or 'the list'} has length {len(node.items)}, needs {wanted}."
     return f"{_what(node, name)}: {str(error['msg'])[:120]}."
 
 

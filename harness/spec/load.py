@@ -16,7 +16,7 @@ from harness.spec.file import StudyFile
 from harness.spec.leaves import check
 from harness.spec.objectives import read_limits, read_objectives, refuse_combinations
 from harness.spec.overrides import apply_overrides, overridden_text
-from harness.spec.resolve import Resolved, resolve
+from harness.spec.resolve import resolve
 from harness.spec.scalars import fault
 from harness.spec.start import read_start, refuse_unsearched, start_points
 from harness.spec.values import Cell, ConfirmPlan, FinalPlan, SearchPlan, StudySpec
@@ -99,18 +99,16 @@ def _cells(root: Node, arms: Sequence[Arm]) -> tuple[Cell, ...]:
     _check_names(root, wanted, fixed, known)
     _check_conditions(wanted, arms)
     refuse_unsearched(starts, list(wanted), known)
-    settled = [_settle(arm, wanted, fixed, starts) for arm in arms]
-    _refuse_unused(wanted, fixed, [resolved for _, resolved in settled])
-    return tuple(cell for cell, _ in settled)
+    cells = tuple(_settle(arm, wanted, fixed, starts) for arm in arms)
+    _refuse_unused(wanted, fixed, cells)
+    return cells
 
 
-def _settle(
-    arm: Arm, wanted: Mapping[str, Wanted], fixed: Mapping[str, Given], starts: Starts
-) -> tuple[Cell, Resolved]:
+def _settle(arm: Arm, wanted: Mapping[str, Wanted], fixed: Mapping[str, Given], starts: Starts) -> Cell:
     published = _published(arm) if None in starts else None
     resolved = resolve(arm, wanted, fixed, published or {})
     points, clipped = start_points(arm, resolved, starts, published)
-    cell = Cell(
+    return Cell(
         name=arm.name,
         label=arm.label,
         dataset=arm.source.ref,
@@ -121,7 +119,6 @@ def _settle(
         start=tuple(freeze(point) for point in points),
         notes=(*resolved.notes, *clipped),
     )
-    return cell, resolved
 
 
 def _published(arm: Arm) -> Params | None:
@@ -177,21 +174,22 @@ def _accept_any(infos: Sequence[ParamInfo], given: Given) -> None:
     accept(infos[-1], given)
 
 
-def _refuse_unused(
-    wanted: Mapping[str, Wanted], fixed: Mapping[str, Given], cells: Sequence[Resolved]
-) -> None:
-    """Raise StudyFileError for an entry that applies to no cell, with the reason in the first one."""
+def _refuse_unused(wanted: Mapping[str, Wanted], fixed: Mapping[str, Given], cells: Sequence[Cell]) -> None:
+    """Raise StudyFileError for an entry that applies to no cell, with the reason in one of them."""
+    searched = {name for cell in cells for name in cell.space.names}
+    given = {name for cell in cells for name, _ in cell.fixed}
     for name, want in wanted.items():
-        if not any(name in cell.space.names for cell in cells):
-            raise fault(want.place, name, f"applies to no cell. {_first_note(name, cells)}")
-    for name, given in fixed.items():
-        if not any(name in cell.fixed for cell in cells):
-            raise fault(given.place, f"fixed.{name}", f"applies to no cell. {_first_note(name, cells)}")
+        if name not in searched:
+            raise fault(want.place, name, f"applies to no cell. {_reason(name, cells)}")
+    for name, value in fixed.items():
+        if name not in given:
+            raise fault(value.place, name, f"applies to no cell. {_reason(name, cells)}")
 
 
-def _first_note(name: str, cells: Sequence[Resolved]) -> str:
-    notes = [note for cell in cells for note in cell.notes if f"{name} is " in note]
-    return f"In the first: {notes[0]}." if notes else ""
+def _reason(name: str, cells: Sequence[Cell]) -> str:
+    notes = [(cell.name, note) for cell in cells for note in cell.notes if f"{name} is " in note]
+    notes.sort(key=lambda pair: "no such parameter" in pair[1])
+    return f"In {notes[0][0]}: {notes[0][1]}." if notes else ""
 
 
 def _check_target(root: Node, file: StudyFile, objectives: Sequence[Objective]) -> None:

@@ -104,7 +104,7 @@ def _accepted(arm: Arm, known: Known, given: Mapping[str, Given]) -> Values:
         infos = known.infos(name)
         if not infos:
             remedy = "Drop it, or set what it needs."
-            raise fault(value.place, f"set.{name}", f"{known.why_not(name)}. {remedy}")
+            raise fault(value.place, name, f"{known.why_not(name)}. {remedy}")
         found[name] = accept_all(infos, value)
     return found
 
@@ -114,8 +114,6 @@ def _applicable(arm: Arm, known: Known, fixed: Mapping[str, Given], notes: list[
     for name, value in fixed.items():
         if name not in arm.schema.names:
             notes.append(f"fixed {name} is left out: pipeline '{arm.pipeline.name}' has no such parameter")
-            continue
-        if name in arm.given:
             continue
         infos = known.infos(name)
         if not infos:

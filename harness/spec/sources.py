@@ -79,6 +79,8 @@ def _source(at: Node, name: str, options: Node, file: str) -> Source:
         kind = registry.dataset(name)
     except UnknownNameError as error:
         raise fault(at.place, _KEY, str(error)) from None
+    if kind.source and "path" not in options.mapping:
+        raise fault(at.place, _KEY, f"'{name}' reads a file of yours: write {{{name}: FILE, ..}}.")
     values = {key: _frozen(value.plain()) for key, value in options.mapping.items()}
     try:
         made = kind.Options(**values)
@@ -86,8 +88,6 @@ def _source(at: Node, name: str, options: Node, file: str) -> Source:
         raise explain(kind.Options, options, _KEY, error) from None
     except TypeError as error:  # a key that is no identifier of the model
         raise fault(options.place, _KEY, str(error)) from None
-    if not values and kind.source:
-        raise fault(at.place, _KEY, f"'{name}' reads a file of yours: write {{{name}: FILE, ..}}.")
     card = kind(made).card()
     ref = DatasetRef(name, card.revision, tuple(sorted(values.items())))
     return Source(ref, card, file or _printed(name, values))

@@ -23,6 +23,8 @@ from harness.spec.scalars import fault, read_scalar
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 MAX_NODES = 20_000
+_BY_NAME = ("space", "fixed", "set")
+"""Sections whose keys are parameters: messages call them by their own names."""
 
 Key = tuple[str, str]  # a key's text and the place where it stands
 
@@ -179,7 +181,8 @@ class _Builder:
         for key_node, child in node.value:
             at = self.place or f"{self.file}:{key_node.start_mark.line + 1}"
             key = self._key(key_node, at, path)
-            name = f"{path}.{key}" if path else key
+            own = not path or path.rpartition(".")[2] in _BY_NAME
+            name = key if own else f"{path}.{key}"
             if key in keys:
                 first = keys[key].rpartition(":")[2]
                 raise fault(at, name, f"the key stands twice, first on line {first}. Keep one.")
