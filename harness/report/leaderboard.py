@@ -41,22 +41,34 @@ def leaderboard(
     """
     view = study_view(studies, study)
     own = last_attempts(trials, study)
-    groups = view.groups(dataset)
-    picked = {key: _pick_all(view, cells, own) for key, cells in groups.items()}
-    scored = [data.scored[KEY] for found in picked.values() for data in found]
-    curves = curves_of(epochs, study, pd.concat(scored))
+    tables = tables_of(view, own, epochs, dataset=dataset, target=target)
+    groups = tuple(_group(table, own, published) for table in tables)
+    strangers = sorted(set(own["cell"].unique()) - {cell.name for cell in view.cells})
+    note = f"Rows of cells that the last launch no longer has are left out: {', '.join(strangers)}."
+    return Board(study, view.launch, view.launched_at, SCORING_VERSION, groups, (note,) if strangers else ())
+
+
+def tables_of(
+    view: StudyView,
+    own: pd.DataFrame,
+    epochs: pd.DataFrame,
+    *,
+    dataset: str | None = None,
+    target: float | None = None,
+) -> tuple[Table, ...]:
+    """What is scored, by data set: the cells' chosen trials with their curves; raises as leaderboard does.
+
+    ``own`` are the study's last attempts.
+    """
+    picked = [_pick_all(view, cells, own) for cells in view.groups(dataset).values()]
+    keys = pd.concat([data.scored[KEY] for found in picked for data in found])
+    curves = curves_of(epochs, view.study, keys)
     by_cell = {str(name): part for name, part in curves.groupby("cell", sort=False)}
-    made = []
-    for cells in picked.values():
-        filled = tuple(replace(c, curves=by_cell.get(c.cell.name, curves.iloc[:0])) for c in cells)
-        made.append(_group(_table(view, filled, target), own, published))
-    notes = []
-    strangers = set(own["cell"].unique()) - {cell.name for cell in view.cells}
-    if strangers:
-        notes.append(
-            f"Rows of cells that the last launch no longer has are left out: {', '.join(sorted(strangers))}."
-        )
-    return Board(study, view.launch, view.launched_at, SCORING_VERSION, tuple(made), tuple(notes))
+    filled = [
+        tuple(replace(data, curves=by_cell.get(data.cell.name, curves.iloc[:0])) for data in cells)
+        for cells in picked
+    ]
+    return tuple(_table(view, cells, target) for cells in filled)
 
 
 def _pick_all(view: StudyView, cells: tuple[CellInfo, ...], own: pd.DataFrame) -> tuple[CellRows, ...]:
@@ -126,18 +138,16 @@ def _targets(
 
 def _group(table: Table, own: pd.DataFrame, published: pd.DataFrame | None) -> Group:
     view, first = table.view, table.cells[0].cell
-    rows = [row_of(table, data) for data in table.cells]
-    ranked = [row for row in rows if row.score.n > 0 and row.rank is not None]
-    scores = {row.cell: {s.seed: s.value for s in row.seeds} for row in ranked}
+    rows = _flag_budgets(_with_time_ranks(table, [row_of(table, data) for data in table.cells]))
+    scores = {row.cell: {s.seed: s.value for s in row.seeds} for row in rows if row.score.n and row.rank}
     step = _resolution(view.metric, first)
     pairs = () if table.provisional else stats.differences(scores, resolution=step)
     ranks = stats.rank_ranges(list(scores), pairs, maximize=view.maximize)
-    rows = [replace(row, rank=ranks.get(row.cell)) for row in _with_time_ranks(table, rows)]
+    rows = [replace(row, rank=ranks.get(row.cell)) for row in rows]
     rows.sort(key=lambda row: _place(row, view.maximize, table.provisional))
-    rows = _flag_budgets(rows)
     chances = [data.cell.chance for data in table.cells if not math.isnan(data.cell.chance)]
     best = next((row.score.mean for row in rows if row.rank), math.nan)
-    share, base = _is_share(view.metric, rows), baseline_of(view, table.cells)
+    share, base = is_share(view.metric, rows), baseline_of(view, table.cells)
     metrics = dict.fromkeys((view.metric, *(FORECAST_METRICS if first.task == "forecasting" else ())))
     return Group(
         dataset=first.dataset,
@@ -157,7 +167,7 @@ def _group(table: Table, own: pd.DataFrame, published: pd.DataFrame | None) -> G
         rows=tuple(rows),
         differences=pairs,
         smallest_gap=math.nan if table.provisional else stats.smallest_gap(scores, resolution=step),
-        test_gap=stats.binomial_half(best, first.test_count) if share and not table.provisional else math.nan,
+        test_gap=stats.binomial_half(best, first.test_count) if share and scores else math.nan,
         objectives=tuple(f"{m} {'max' if up else 'min'}" for m, up in view.objectives),
         front=pareto(view, [data.cell for data in table.cells], own),
         published=beside(published, dataset=first.dataset, metrics=metrics, horizon=first.horizon),
@@ -204,7 +214,7 @@ def _resolution(metric: str, cell: CellInfo) -> float:
     return 1.0 / cell.test_count if metric.endswith("accuracy") and cell.test_count else 0.0
 
 
-def _is_share(metric: str, rows: list[Row]) -> bool:
+def is_share(metric: str, rows: list[Row]) -> bool:
     """Whether the metric is an accuracy stored in 0..1."""
     values = [s.value for row in rows for s in row.seeds if not math.isnan(s.value)]
     return metric.endswith("accuracy") and all(0 <= v <= 1 for v in values)

@@ -16,7 +16,6 @@ from harness.report.stats import Summary
 from harness.report.values import Budget, Cost, ParetoPoint, SeedScore
 
 FORECAST_METRICS = ("r2", "rse", "mae", "mse")
-LEGACY = "legacy_"
 NO_BUDGET = Budget(0, 0, 0, 0.0)
 
 
@@ -131,17 +130,7 @@ def other_metrics(
             continue
         values = [number(test.get(name, floors.get(name))) for test in tests]
         found.append((name, stats.summarize(values)))
-    return tuple(found + legacy_metrics(data.curves, view.maximize))
-
-
-def legacy_metrics(curves: pd.DataFrame, maximize: bool) -> list[tuple[str, Summary]]:
-    """The best epoch on the test set, as some papers report it; nothing selects by it."""
-    own = curves[(curves["split"] == "test") & curves["metric"].str.startswith(LEGACY)]
-    best = own.groupby(["metric", *KEY])["value"].agg("max" if maximize else "min")
-    return [
-        (f"{name} (best test epoch)", stats.summarize(best.loc[name]))
-        for name in best.index.get_level_values(0).unique()
-    ]
+    return tuple(found)
 
 
 def cost_of(rows: pd.DataFrame, curves: pd.DataFrame) -> Cost:

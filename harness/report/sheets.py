@@ -242,6 +242,8 @@ def remarks(board: Board, group: Group) -> tuple[str, ...]:
         ratios = [r for row in group.rows for t in row.targets for r in (t.ratio, t.ratio_snn) if r]
         if any(r.value == 0 for r in ratios):
             found.append("A ratio of 0.00: the median seed of the baseline never reached that target.")
+    if any(name.startswith("legacy_") for row in group.rows for name, _ in row.metrics):
+        found.append("Columns named legacy_ take the best epoch on the test set; nothing is ranked by them.")
     rules = dict.fromkeys(row.cost.energy_rule for row in group.rows if row.cost.energy_rule)
     found += [f"Energy is an estimate: {rule}." for rule in rules]
     return (

@@ -81,30 +81,32 @@ def timed(view: StudyView, scored: pd.DataFrame, hardware: Hardware) -> Timed:
 
 
 def clocks(rows: pd.DataFrame, curves: pd.DataFrame, clock: str) -> pd.DataFrame:
-    """Seconds of every trial on ``clock``: total, inherited, pretrain, best (inherited included), estimated.
+    """Seconds of every trial on ``clock``: total, pretrain, best (inherited included), offset, estimated.
 
-    The CPU seconds of an inherited artifact are ``facts.inherited_cpu_s`` where a trial recorded them, else
-    its seconds times the trial's own ratio of CPU to wall time (``estimated``); so are those of pretraining.
+    ``offset`` turns an epoch row's clock into the trial's total: 0 where epoch rows already contain what an
+    inherited artifact cost, that cost where they do not (told by the last epoch's clock). The CPU seconds of
+    an artifact are what the epoch rows or ``facts.inherited_cpu_s`` say, else its seconds times the trial's
+    own ratio of CPU to wall time (``estimated``); pretraining is always converted by that ratio.
     """
     own, cpu = _column(rows, "train_s"), _column(rows, "train_cpu_s")
     inherited, pretrain = _column(rows, "inherited_s", 0.0), _column(rows, "pretrain_s", 0.0)
-    best = _column(rows, "best_train_s")
+    best, (last, last_cpu) = _column(rows, "best_train_s"), _last_clocks(rows, curves)
+    within = (inherited > 0) & (last - own > 0.5 * inherited)
     estimated = np.zeros(len(rows), dtype=bool)
     if clock == CPU_CLOCK:
         ratio = np.divide(cpu, own, out=np.ones_like(own), where=own > 0)
-        known = np.array(
-            [number(parse(f, {}).get("inherited_cpu_s")) for f in rows["facts"]], dtype=np.float64
-        )
+        facts = [number(parse(text, {}).get("inherited_cpu_s")) for text in rows["facts"]]
+        known = np.where(within, last_cpu - cpu, np.array(facts, dtype=np.float64))
         estimated = (inherited > 0) & np.isnan(known)
-        best_own = _cpu_at_best(rows, curves)
-        best_own = np.where(np.isnan(best_own), np.maximum(best - inherited, 0.0) * ratio, best_own)
         inherited = np.where(np.isnan(known), inherited * ratio, known)
-        best, own, pretrain = best_own + inherited, cpu, pretrain * ratio
-    table = rows[[*KEY, "seed"]].reset_index(drop=True)
-    found: pd.DataFrame = table.assign(
-        total=own + inherited, inherited=inherited, pretrain=pretrain, best=best, estimated=estimated
+        at_best = _cpu_at_best(rows, curves) + np.where(within, 0.0, inherited)
+        best = np.where(np.isnan(at_best), best * ratio, at_best)
+        own, pretrain = cpu, pretrain * ratio
+    found: pd.DataFrame = rows[[*KEY, "seed"]].reset_index(drop=True)
+    offset = np.where(within, 0.0, inherited)
+    return found.assign(
+        total=own + inherited, pretrain=pretrain, best=best, offset=offset, estimated=estimated
     )
-    return found
 
 
 def cell_times(chosen: Timed, curves: pd.DataFrame) -> Times | None:
@@ -127,12 +129,15 @@ def cell_times(chosen: Timed, curves: pd.DataFrame) -> Times | None:
     )
 
 
-def last_stage(curve: pd.DataFrame) -> pd.DataFrame:
-    """Of one cell's curves only the rows of the last stage: the network that the cell delivers."""
+def selecting_stages(rows: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
+    """Of one cell's curves the stages that deliver its network: the last one and those of best epochs."""
     if len(curve) == 0:
         return curve
-    name = curve["stage"].iloc[int(curve["epoch"].to_numpy().argmax())]
-    found: pd.DataFrame = curve[curve["stage"] == name]
+    best = rows[[*KEY, "best_epoch"]].rename(columns={"best_epoch": "epoch"})
+    best = best.assign(epoch=pd.to_numeric(best["epoch"], errors="coerce").fillna(-1).astype("int64"))
+    stages = set(curve.assign(epoch=curve["epoch"].astype("int64")).merge(best, on=[*KEY, "epoch"])["stage"])
+    stages.add(curve["stage"].iloc[int(curve["epoch"].to_numpy().argmax())])
+    found: pd.DataFrame = curve[curve["stage"].isin(stages)]
     return found
 
 
@@ -148,17 +153,17 @@ def times_to_target(
 ) -> pd.DataFrame:
     """Seconds until the validation curve reaches ``target`` (inf: never): columns seed, total, snn.
 
-    Only epochs of the last stage count, and only trials that ended well.
+    Only epochs of the stages that deliver the network count, and only trials that ended well.
     """
     table = clocks(rows, curves, clock).assign(state=rows["state"].to_numpy())
-    curve = last_stage(validation(curves, metric))
+    curve = selecting_stages(rows[rows["state"] == "COMPLETE"], validation(curves, metric))
     values = curve["value"].to_numpy(dtype=np.float64)
     hit = curve[values >= target if maximize else values <= target]
     first = hit.sort_values("epoch", kind="stable").drop_duplicates(KEY)[[*KEY, clock]]
     table = table.merge(first.rename(columns={clock: "own"}), on=KEY, how="left")
     own = table["own"].to_numpy(dtype=np.float64)
     reached = ~np.isnan(own) & (table["state"] == "COMPLETE").to_numpy()
-    total = np.where(reached, own + table["inherited"].to_numpy(), math.inf)
+    total = np.where(reached, own + table["offset"].to_numpy(), math.inf)
     snn = np.where(reached, np.maximum(total - table["pretrain"].to_numpy(), 0.0), math.inf)
     return pd.DataFrame({"seed": table["seed"].to_numpy(), "total": total, "snn": snn})
 
@@ -212,3 +217,11 @@ def _cpu_at_best(rows: pd.DataFrame, curves: pd.DataFrame) -> Floats:
     at = at.assign(epoch=at["epoch"].astype("int64"))
     found = keys.merge(at, on=[*KEY, "epoch"], how="left")[CPU_CLOCK]
     return found.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _last_clocks(rows: pd.DataFrame, curves: pd.DataFrame) -> tuple[Floats, Floats]:
+    """The largest training and CPU clock among each trial's epoch rows, NaN where it has none."""
+    last = curves.groupby(KEY, sort=False)[[WALL_CLOCK, CPU_CLOCK]].max().reset_index()
+    found = rows[KEY].merge(last, on=KEY, how="left")
+    wall, cpu = (found[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in (WALL_CLOCK, CPU_CLOCK))
+    return wall, cpu

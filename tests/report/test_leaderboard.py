@@ -194,16 +194,43 @@ def test_time_to_target_by_hand() -> None:
     assert pipe.ratio.high == math.inf  # a draw may hold two seeds that never arrive
 
 
-def test_only_the_last_stage_reaches_the_target() -> None:
+def staged(first: list[float], later: list[float], best_epoch: int) -> Tables:
+    """One seed with a pretraining stage of 4 s and a second stage of 4 s."""
     tables = Tables(protocol={"exclusive": "node"})
-    row = trial(seed=1, train_s=8.0, pretrain_s=4.0)
+    row = trial(seed=1, train_s=8.0, pretrain_s=4.0, best_epoch=best_epoch)
     tables.trials.append(row)
-    first = [e | {"stage": "pretrain", "train_s": 2.0 * e["epoch"]} for e in curve(row, [0.9, 0.9])]
-    later = [e | {"epoch": e["epoch"] + 2, "train_s": 4.0 + 2.0 * e["epoch"]} for e in curve(row, [0.5, 0.9])]
-    tables.epochs += first + later
-    found = only(tables, target=0.85).target
+    tables.epochs += [e | {"stage": "pretrain", "train_s": 2.0 * e["epoch"]} for e in curve(row, first)]
+    more = [e | {"epoch": e["epoch"] + 2, "train_s": 4.0 + 2.0 * e["epoch"]} for e in curve(row, later)]
+    tables.epochs += more
+    return tables
+
+
+def test_pretraining_stages_reach_no_target() -> None:
+    found = only(staged([0.9, 0.9], [0.5, 0.9], best_epoch=4), target=0.85).target
     assert found is not None
     assert (found.total, found.snn) == (8.0, 4.0)
+
+
+def test_a_stage_that_holds_a_best_epoch_counts() -> None:
+    found = only(staged([0.5, 0.9], [0.5, 0.6], best_epoch=2), target=0.85).target
+    assert found is not None
+    assert found.total == 4.0
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_epoch_clocks_may_contain_the_inherited_seconds_or_not(inside: bool) -> None:
+    tables = Tables(protocol={"exclusive": "device"})
+    row = trial(seed=1, train_s=8.0, train_cpu_s=8.0, inherited_s=20.0, pretrain_s=20.0, best_epoch=3)
+    tables.trials.append(row)
+    for entry in curve(row, [0.2, 0.4, 0.9, 0.8]):
+        more = {name: entry[name] + 20.0 * inside for name in ("train_s", "train_cpu_s")}
+        tables.epochs.append(entry | more)
+    found = only(tables, target=0.9)
+    assert found.target is not None
+    assert found.times is not None
+    assert (found.target.total, found.target.snn) == (26.0, 6.0)
+    assert (found.times.best.median, found.times.total.median) == (26.0, 28.0)
+    assert ("cpu estimate" in codes(found)) is not inside
 
 
 def test_a_resumed_attempt_replaces_what_came_after_its_checkpoint() -> None:
@@ -383,11 +410,9 @@ def test_pareto_front_of_two_objectives() -> None:
 
 
 def test_legacy_metrics_stand_beside_and_never_select() -> None:
-    tables = five(Tables())
-    for row in tables.trials:
-        tables.epochs += curve(row, [0.5, 0.99, 0.9, 0.9], split="test", metric="legacy_accuracy")
+    tables = five(Tables(), test=json.dumps({"accuracy": 0.74, "legacy_best_test_accuracy": 0.99}))
     row = only(tables)
-    assert dict(row.metrics)["legacy_accuracy (best test epoch)"].mean == pytest.approx(0.99)
+    assert dict(row.metrics)["legacy_best_test_accuracy"].mean == pytest.approx(0.99)
     assert row.score.mean == pytest.approx(0.74)
 
 
