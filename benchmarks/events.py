@@ -26,7 +26,7 @@ def seconds(work: Callable[..., object], *args: object) -> float:
 
 def photo(seed: int) -> np.ndarray:
     """A 224 x 224 crop of lightness, uint8."""
-    image = odg.lightness(skimage.data.astronaut())
+    image = odg.lightness(skimage.data.astronaut())  # type: ignore[no-untyped-call]
     row, col = np.random.default_rng(seed).integers(0, 512 - 224, 2)
     return image[row : row + 224, col : col + 224]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from harness.errors import DataError
@@ -45,6 +46,7 @@ class OdgSettings:
     min_events: int = MIN_EVENTS
 
 
+PAPER: Final = OdgSettings()
 SMALL: Final = OdgSettings(window=None, min_events=0)
 """For small images: neither the window nor the least number of events."""
 
@@ -87,18 +89,18 @@ def lightness(image: NDArray[Any]) -> NDArray[Any]:
 
 
 def resize_longer_side(image: NDArray[Any], longer: int = LONGER_SIDE) -> NDArray[Any]:
-    """Nearest-neighbour resize to `longer` pixels on the longer side, as OpenCV's INTER_NEAREST.
+    """Nearest-neighbour resize to `longer` pixels on the longer side, as the paper's generator.
 
-    The shorter side is int(shorter * longer / larger), at least 1. Source pixel of target i is
-    floor(i / (target / source)).
+    The shorter side is int(shorter * longer / larger), at least 1. Pixels are those that PyTorch's
+    nearest interpolation of doubles takes, which the generator used.
     """
     height, width = image.shape[:2]
     if height > width:
         target = (longer, max(1, int(width * longer / height)))
     else:
         target = (max(1, int(height * longer / width)), longer)
-    rows = _nearest(height, target[0])
-    cols = _nearest(width, target[1])
+    rows = _nearest(height, target[0], 0)
+    cols = _nearest(width, target[1], 1)
     return np.ascontiguousarray(image[rows[:, None], cols[None, :]])
 
 
@@ -154,9 +156,15 @@ def generate(lightness_hw: NDArray[Any], settings: OdgSettings | None = None) ->
     return events
 
 
-def _nearest(source: int, target: int) -> NDArray[np.int64]:
-    scale = 1.0 / (target / source)
-    return np.minimum((np.arange(target) * scale).astype(np.int64), source - 1)
+def _nearest(source: int, target: int, axis: int) -> NDArray[np.int64]:
+    """The source pixel of each target pixel along one axis, from PyTorch itself.
+
+    Where i * source / target is whole, its rounding decides; no closed form here equals all of it.
+    """
+    line = torch.arange(source, dtype=torch.float64).view((1, 1, -1, 1) if axis == 0 else (1, 1, 1, -1))
+    size = (target, 1) if axis == 0 else (1, target)
+    picked = torch.nn.functional.interpolate(line, size=size, mode="nearest")
+    return np.asarray(picked.flatten().long().numpy())
 
 
 def _check(value: NDArray[Any], axes: int) -> None:

@@ -43,6 +43,9 @@ class VideoSettings:
             raise DataError(f"{self}: needs frames >= 2, 0 < event_ratio < 1, threshold_sd >= 0")
 
 
+PAPER: Final = VideoSettings()
+
+
 def sample_positions(total: int, count: int = FRAMES) -> NDArray[np.int64]:
     """Positions round(linspace(0, total - 1, count)) of the frames taken, half to even."""
     return np.round(np.linspace(0, total - 1, count)).astype(np.int64)

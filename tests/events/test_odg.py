@@ -135,6 +135,11 @@ def test_resize_is_nearest_by_the_floor() -> None:
     out = odg.resize_longer_side(image, 8)
     assert out.shape == (6, 8)
     assert out[0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    for height, width, size in [(30, 40, (190, 254)), (500, 375, (254, 190)), (84, 31, (254, 93))]:
+        place = torch.arange(height * width, dtype=torch.float64).view(1, 1, height, width)
+        want = torch.nn.functional.interpolate(place, size=size, mode="nearest")[0, 0]
+        got = odg.resize_longer_side(place[0, 0].numpy())
+        assert np.array_equal(got, want.numpy())
     assert odg.resize_longer_side(np.zeros((500, 400)), 254).shape == (254, 203)
     assert odg.resize_longer_side(np.zeros((1, 900)), 254).shape == (1, 254)
 
