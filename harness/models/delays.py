@@ -117,9 +117,7 @@ class DelayNet(nn.Module):
     ``max`` is the membrane's maximum over time.
     """
 
-    def __init__(
-        self, spec: DelayNetSpec, neuron: Callable[[], Neuron], generator: torch.Generator
-    ) -> None:
+    def __init__(self, spec: DelayNetSpec, neuron: Callable[[], Neuron], generator: torch.Generator) -> None:
         super().__init__()
         self.spec = spec
         sizes = [spec.inputs] + [spec.width] * spec.depth
@@ -129,9 +127,7 @@ class DelayNet(nn.Module):
         )
         self.readout = self._synapses(sizes[-1], spec.classes, generator)
 
-    def _synapses(
-        self, inputs: int, outputs: int, generator: torch.Generator
-    ) -> DelayLayer | LinearSynapses:
+    def _synapses(self, inputs: int, outputs: int, generator: torch.Generator) -> DelayLayer | LinearSynapses:
         if self.spec.delay is None:
             return LinearSynapses(inputs, outputs, generator, self.spec.sparsity)
         return DelayLayer(replace(self.spec.delay, inputs=inputs, outputs=outputs), generator)
