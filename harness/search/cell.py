@@ -21,8 +21,8 @@ from harness.space import Params, Space
 from harness.spec.values import SearchPlan
 from harness.trial import Objective, State
 
-RETRIES = 20  # other seeds for a proposal that a record already has
-RETRIES_LARGE = 4  # the same in a history of more than LARGE records
+TRIES = 20  # seeds for a proposal that no record has yet
+TRIES_SLOW = 3  # the same for a GP and for a history of more than LARGE records
 LARGE = 1000
 DRAWS = 100  # uniform points after that, then the space is walked
 
@@ -77,8 +77,8 @@ class CellSearch:
         for point in self._start:
             if not self._history.explored(point):
                 return dict(point)
-        retries = RETRIES if len(self._history) <= LARGE else RETRIES_LARGE
-        for retry in range(retries):
+        slow = self._plan.sampler == "gp" or len(self._history) > LARGE
+        for retry in range(TRIES_SLOW if slow else TRIES):
             params = self._sampler.propose(self._history, Asking(number, retry, self._seed))
             if params is None:
                 return None

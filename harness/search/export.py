@@ -69,10 +69,12 @@ def _distribution(name: str, value: Scalar, layout: Layout) -> BaseDistribution 
     usual = domains.distribution(parameter.domain)
     if parameter.domain.contains(value) and usual._contains(usual.to_internal_repr(value)):
         return usual
-    if isinstance(value, (bool, str)):
+    if isinstance(value, (bool, str)) or not isinstance(usual, (FloatDistribution, IntDistribution)):
         return None
-    if isinstance(usual, IntDistribution) and isinstance(value, int):
-        return IntDistribution(min(usual.low, value), max(usual.high, value))
+    if usual.log and value <= 0:
+        return None
     if isinstance(usual, FloatDistribution):
-        return FloatDistribution(min(usual.low, value), max(usual.high, value))
-    return None
+        return FloatDistribution(min(usual.low, value), max(usual.high, value), log=usual.log)
+    if not isinstance(value, int):
+        return None
+    return IntDistribution(min(usual.low, value), max(usual.high, value), log=usual.log)
