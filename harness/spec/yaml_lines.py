@@ -86,7 +86,8 @@ def read_yaml(path: Path, what: str = "study file") -> tuple[Node, str]:
         raise StudyFileError(f"{path}:{line}: not UTF-8 text. Save the file as UTF-8.") from None
     root = parse_yaml(text, str(path))
     if root is None:
-        raise StudyFileError(f"{path}:1: the {what} is empty. It needs at least a name.")
+        first = "a name" if what == "study file" else "a harness: section"
+        raise StudyFileError(f"{path}:1: the {what} is empty. It needs at least {first}.")
     if not isinstance(root.value, dict):
         raise fault(root.place, "", f"a {what} is a mapping of keys to values, this is {noun(root)}.")
     return root, text
