@@ -1,0 +1,78 @@
+"""A canvas for figures of papers: style, colours, legend and files. Matplotlib without global state.
+
+Colours are Okabe and Ito's, told apart by all common forms of colour blindness; line styles help in grey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
+STYLES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DPI = 200
+_RC: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.6,
+    "legend.frameon": False,
+    "svg.hashsalt": "harness",
+    "svg.fonttype": "none",
+}
+
+
+def style(index: int) -> tuple[str, str, str]:
+    """(colour, line style, marker) of the curve with that index; colours first, then line styles."""
+    return (
+        COLOURS[index % len(COLOURS)],
+        STYLES[(index + index // len(COLOURS)) % len(STYLES)],
+        MARKERS[index % len(MARKERS)],
+    )
+
+
+def axis_name(metric: str, scale: float) -> str:
+    """``accuracy (%)``."""
+    return f"{metric} (%)" if scale == 100.0 else metric.replace("_", " ")
+
+
+def save(draw: Callable[[], Figure], path: Path) -> list[Path]:
+    """Draw and write PATH.png and PATH.svg."""
+    import matplotlib as mpl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with mpl.rc_context(_RC):
+        figure: Figure = draw()
+        found = [Path(f"{path}{suffix}") for suffix in (".png", ".svg")]
+        figure.savefig(found[0], dpi=DPI, bbox_inches="tight", metadata={"Software": "harness"})
+        figure.savefig(found[1], bbox_inches="tight", metadata={"Date": None})
+    return found
+
+
+def new_figure(
+    width: float, height: float, panels: int = 1, *, share_y: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """A figure of ``panels`` side by side, sizes in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False, sharey=share_y)[0]
+    return figure, list(axes)
+
+
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """Below the panels, so that it covers nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    longest = max((len(label) for label in labels), default=1)
+    columns = max(1, min(len(labels), 4, 80 // (longest + 6)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)

@@ -1,0 +1,91 @@
+"""Charts of one metric: against a parameter, as a histogram, parameter importances. PNG and SVG."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.report.canvas import COLOURS, axis_name, legend_below, new_figure, save, style
+from harness.report.curves import LineSet
+from harness.report.formatting import fixed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LOG_ABOVE = 30.0
+
+
+def line_figure(lines: LineSet, path_without_suffix: str | Path) -> list[Path]:
+    """A metric against a parameter with 95 % intervals."""
+    return save(lambda: _draw_lines(lines), Path(path_without_suffix))
+
+
+def histogram_figure(lines: LineSet, path_without_suffix: str | Path) -> list[Path]:
+    """A histogram over seeds, as of learned delays: one outline a cell."""
+    return save(lambda: _draw_histogram(lines), Path(path_without_suffix))
+
+
+def importance_figure(importance: Mapping[str, float], path_without_suffix: str | Path) -> list[Path]:
+    """Parameter importances (given by the caller, adding up to 1) as horizontal bars, largest on top."""
+    return save(lambda: _draw_importance(importance), Path(path_without_suffix))
+
+
+def _draw_lines(lines: LineSet) -> Figure:
+    from matplotlib.ticker import MaxNLocator
+
+    figure, (axis,) = new_figure(4.6, 3.4)
+    for i, line in enumerate(lines.lines):
+        colour, dash, marker = style(i)
+        x = [p.x for p in line.points]
+        y = [p.value * lines.scale for p in line.points]
+        half = [0.0 if math.isnan(p.half) else p.half * lines.scale for p in line.points]
+        look: Any = {"color": colour, "ls": dash, "marker": marker, "ms": 4, "capsize": 2}
+        axis.errorbar(x, y, half if any(half) else None, label=line.label, **look)
+    places = [p.x for line in lines.lines for p in line.points]
+    if min(places) > 0 and max(places) > LOG_ABOVE * min(places):
+        axis.set_xscale("log")
+    else:
+        axis.xaxis.set_major_locator(MaxNLocator(6))
+    axis.set_xlabel(lines.x_name or "value")
+    axis.set_ylabel(f"{lines.split} {axis_name(lines.y_name, lines.scale)}")
+    end = f" ({lines.note})" if lines.note else ""
+    figure.suptitle(f"{lines.dataset}{end}", fontsize=10)
+    legend_below(figure, axis)
+    return figure
+
+
+def _draw_histogram(lines: LineSet) -> Figure:
+    figure, (axis,) = new_figure(4.6, 3.4)
+    for i, line in enumerate(lines.lines):
+        colour, dash, _ = style(i)
+        x, y = [p.x for p in line.points], [p.value for p in line.points]
+        width = min((b - a for a, b in itertools.pairwise(x)), default=1.0)
+        edges = [v - width / 2 for v in x] + [x[-1] + width / 2]
+        axis.stairs(y, edges, color=colour, ls=dash, lw=1.6, label=line.label)
+        axis.stairs(y, edges, color=colour, alpha=0.12, fill=True)
+    axis.set_xlabel(lines.x_name or "value")
+    axis.set_ylabel("mean count over seeds" if _counts(lines) else "mean share over seeds")
+    axis.set_ylim(bottom=0)
+    name = lines.y_name.replace("_", " ").replace("/", " of ", 1)
+    figure.suptitle(f"{lines.dataset}: {name}", fontsize=10)
+    legend_below(figure, axis)
+    return figure
+
+
+def _counts(lines: LineSet) -> bool:
+    return any(p.value > 1 for line in lines.lines for p in line.points)
+
+
+def _draw_importance(importance: Mapping[str, float]) -> Figure:
+    ordered = sorted(importance.items(), key=lambda item: item[1])
+    figure, (axis,) = new_figure(4.6, 0.9 + 0.26 * max(len(ordered), 1))
+    names, values = [name for name, _ in ordered], [value for _, value in ordered]
+    bars = axis.barh(names, values, color=COLOURS[0], height=0.7)
+    axis.bar_label(bars, [fixed(value, 2) for value in values], padding=3, fontsize=8)
+    axis.set_xlim(0, 1.15 * max([*values, 1e-9]))
+    axis.set_xlabel("share of the objective's variance")
+    axis.grid(visible=False, axis="y")
+    return figure
