@@ -1,212 +1,86 @@
-"""What a study will do, as values: ``harness check`` prints it, nothing runs."""
+"""A plan on a terminal; the only module of ``spec`` that draws."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-from harness.contracts import registry
-from harness.contracts.params import ParamInfo
-from harness.space import Conditions, Parameter, Scalar
-from harness.spec.fit import domain_text
-from harness.spec.scalars import echo
-from harness.spec.values import Cell, Items, StudySpec
-from harness.trial import Phase
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from harness.spec.costs import PastCosts
+from harness.spec.planning import CellPlan, Plan, describe_plan
 
-@dataclass(frozen=True, slots=True)
-class PastCosts:
-    """From past rows: mean wall seconds of one epoch by cell name, and how many trials say so."""
-
-    epoch_s: tuple[tuple[str, float], ...] = ()
-    trials: int = 0
+__all__ = ["PastCosts", "Plan", "describe_plan", "duration", "render_plan"]
 
 
-@dataclass(frozen=True, slots=True)
-class ParamPlan:
-    """A searched parameter in words; ``when`` is "" if it always exists."""
-
-    name: str
-    domain: str
-    unit: str
-    when: str
-    source: str
-    doc: str
-
-
-@dataclass(frozen=True, slots=True)
-class PhasePlan:
-    """One phase of one cell: ``trials`` in all, each of at most ``epochs``."""
-
-    phase: Phase
-    trials: int
-    epochs: int
+def render_plan(plan: Plan, console: Console) -> None:
+    """Print a plan: protocol, cells, their parameters, what does not apply, the cost."""
+    console.print(Text(f"study {plan.study}", style="bold"))
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim")
+    facts.add_column(overflow="fold")
+    for word, text in plan.protocol:
+        facts.add_row(f"  {word}", Text(text))
+    console.print(facts)
+    for cell in plan.cells:
+        _cell(cell, console)
+    for note in plan.notes:
+        console.print(Text(f"note: {note}", style="yellow"))
+    console.print(Text(_total(plan), style="bold"))
 
 
-@dataclass(frozen=True, slots=True)
-class CellPlan:
-    """One cell. ``points`` bounds the number of configurations; ``seconds`` is None without past rows.
-
-    ``fixed`` holds (name, value with unit, whether the cell set it).
-    """
-
-    name: str
-    dataset: str
-    pipeline: str
-    searched: tuple[ParamPlan, ...]
-    fixed: tuple[tuple[str, str, bool], ...]
-    start: tuple[str, ...]
-    phases: tuple[PhasePlan, ...]
-    points: float
-    notes: tuple[str, ...]
-    seconds: float | None = None
-
-    @property
-    def trials(self) -> int:
-        """Trials of all phases."""
-        return sum(phase.trials for phase in self.phases)
-
-    @property
-    def epochs(self) -> int:
-        """Epochs of all phases, if nothing is pruned."""
-        return sum(phase.trials * phase.epochs for phase in self.phases)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A whole study. ``protocol`` is (word, text) pairs; ``seconds`` None unless every cell has past rows."""
-
-    study: str
-    cells: tuple[CellPlan, ...]
-    protocol: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...]
-    seconds: float | None = None
-    past_trials: int = 0
-
-    @property
-    def trials(self) -> int:
-        """Trials of all cells and phases."""
-        return sum(cell.trials for cell in self.cells)
-
-    @property
-    def epochs(self) -> int:
-        """Epochs of all trials, if nothing is pruned."""
-        return sum(cell.epochs for cell in self.cells)
+def _cell(cell: CellPlan, console: Console) -> None:
+    phases = ", ".join(f"{p.phase.value} {p.trials} x {p.epochs} epochs" for p in cell.phases)
+    console.print()
+    console.print(Text.assemble((cell.name, "bold cyan"), f"  {phases}"))
+    console.print(Text(f"  {cell.dataset}, pipeline {cell.pipeline}; {_points(cell.points)}", style="dim"))
+    if cell.searched:
+        table = Table(box=None, padding=(0, 2), header_style="dim")
+        units = any(parameter.unit for parameter in cell.searched)
+        conditions = any(parameter.when for parameter in cell.searched)
+        sources = any(parameter.source for parameter in cell.searched)
+        shown = (("searched", True), ("domain", True), ("unit", units), ("when", conditions))
+        columns = [name for name, used in (*shown, ("source", sources)) if used]
+        for name in columns:
+            table.add_column(name, overflow="fold")
+        for p in cell.searched:
+            row = {"searched": p.name, "domain": p.domain, "unit": p.unit, "when": p.when, "source": p.source}
+            table.add_row(*(Text(row[name]) for name in columns))
+        console.print(table)
+    for title, own in (("set", True), ("fixed", False)):
+        values = [f"{name} {value}" for name, value, by_cell in cell.fixed if by_cell is own]
+        if values:
+            console.print(Text(f"  {title}: {', '.join(values)}"))
+    for number, point in enumerate(cell.start):
+        console.print(Text(f"  trial {number} starts at: {point}"))
+    for note in cell.notes:
+        console.print(Text(f"  {note}", style="dim"))
 
 
-def describe_plan(spec: StudySpec, past: PastCosts | None = None) -> Plan:
-    """The plan of a study; with past rows its cost at most, pruning aside."""
-    costs = dict(past.epoch_s) if past is not None else {}
-    cells = tuple(_cell(spec, cell, costs.get(cell.name)) for cell in spec.cells)
-    known = [cell.seconds for cell in cells if cell.seconds is not None]
-    return Plan(
-        study=spec.name,
-        cells=cells,
-        protocol=_protocol(spec),
-        notes=_notes(spec),
-        seconds=sum(known) if len(known) == len(cells) else None,
-        past_trials=past.trials if past is not None else 0,
+def _points(points: float) -> str:
+    if math.isinf(points):
+        return "a continuous space"
+    return "one configuration" if points == 1 else f"at most {int(points)} configurations"
+
+
+def _total(plan: Plan) -> str:
+    total = f"in all {plan.trials} trials in {len(plan.cells)} cells, at most {plan.epochs} epochs"
+    if plan.seconds is None:
+        known = [cell.seconds for cell in plan.cells if cell.seconds is not None]
+        if not known:
+            return f"{total}; no past rows to estimate the cost from"
+        part = f"{duration(sum(known))} for {len(known)} of {len(plan.cells)} cells"
+        return f"{total}; at most {part}, one trial at a time (the others have no past rows)"
+    return (
+        f"{total}; at most {duration(plan.seconds)} one trial at a time, "
+        f"by the mean epoch of {plan.past_trials} past trials"
     )
 
 
-def _cell(spec: StudySpec, cell: Cell, epoch_s: float | None) -> CellPlan:
-    infos = _infos(cell)
-    phases = _phases(spec, cell)
-    epochs = sum(phase.trials * phase.epochs for phase in phases)
-    own = {name for name, _ in cell.arm}
-    revision = f" (revision {cell.dataset.revision})" if cell.dataset.revision else ""
-    return CellPlan(
-        name=cell.name,
-        dataset=f"{cell.dataset.name}{revision}",
-        pipeline=cell.pipeline,
-        searched=tuple(_param(parameter, infos.get(parameter.name)) for parameter in cell.space),
-        fixed=tuple((name, _with_unit(value, infos.get(name)), name in own) for name, value in cell.fixed),
-        start=tuple(_point(point) for point in cell.start),
-        phases=phases,
-        points=cell.space.size,
-        notes=cell.notes,
-        seconds=None if epoch_s is None else epoch_s * epochs,
-    )
-
-
-def _infos(cell: Cell) -> dict[str, ParamInfo]:
-    """The first declaration of every parameter of the cell's pipeline."""
-    infos: dict[str, ParamInfo] = {}
-    for info in registry.pipeline(cell.pipeline).schema().infos:
-        infos.setdefault(info.name, info)
-    return infos
-
-
-def _phases(spec: StudySpec, cell: Cell) -> tuple[PhasePlan, ...]:
-    trials = spec.search.trials
-    if not math.isinf(cell.space.size):
-        trials = min(trials, int(cell.space.size))
-    confirm = min(spec.confirm.top, trials) * spec.confirm.seeds
-    counts = ((Phase.SEARCH, trials), (Phase.CONFIRM, confirm), (Phase.FINAL, spec.final.seeds))
-    return tuple(PhasePlan(phase, count, spec.epochs(phase)) for phase, count in counts if count)
-
-
-def _param(parameter: Parameter, info: ParamInfo | None) -> ParamPlan:
-    return ParamPlan(
-        name=parameter.name,
-        domain=domain_text(parameter.domain),
-        unit=info.unit if info else "",
-        when=_when(parameter.when),
-        source=info.source if info else "",
-        doc=info.doc if info else "",
-    )
-
-
-def _when(conditions: Conditions) -> str:
-    return " and ".join(f"{name} = {' or '.join(map(_word, allowed))}" for name, allowed in conditions)
-
-
-def _word(value: Scalar) -> str:
-    return value if isinstance(value, str) else echo(value)
-
-
-def _with_unit(value: Scalar, info: ParamInfo | None) -> str:
-    return f"{_word(value)} {info.unit}" if info is not None and info.unit else _word(value)
-
-
-def _point(point: Items) -> str:
-    return ", ".join(f"{name} {_word(value)}" for name, value in point)
-
-
-def _protocol(spec: StudySpec) -> tuple[tuple[str, str], ...]:
-    search, gpus = spec.search, spec.resources.gpus
-    stop = [f"{search.hours:g} hours"] if search.hours else []
-    stop += [f"{search.plateau} trials without a better one"] if search.plateau else []
-    rows = [
-        ("objective", ", ".join(map(str, spec.objectives))),
-        ("limits", ", ".join(f"{metric} <= {limit:g}" for metric, limit in spec.limits)),
-        ("search", f"sampler {search.sampler}, pruner {search.pruner}, {search.startup} random trials first"),
-        ("stop", " or ".join(stop)),
-        ("seeds", _seeds(spec)),
-        ("target", "" if spec.target is None else f"{spec.target:g} {spec.objectives[0].metric}"),
-        ("baseline", spec.baseline or ""),
-        ("a trial holds", f"{spec.resources.cpus} CPU" + (f", {gpus:g} GPU" if gpus else "")),
-        ("final trials", f"alone on the {spec.exclusive}" if spec.final.seeds else ""),
-        ("plug-ins", ", ".join(name for name, _ in spec.plugins)),
-    ]
-    return tuple((word, text) for word, text in rows if text)
-
-
-def _seeds(spec: StudySpec) -> str:
-    parts = ["1 in search"]
-    if spec.confirm.seeds:
-        parts.append(f"{spec.confirm.seeds} fresh in confirm (top {spec.confirm.top})")
-    if spec.final.seeds:
-        parts.append(f"{spec.final.seeds} fresh in final")
-    return f"{', '.join(parts)}; the same for all cells, derived from {spec.seed}"
-
-
-def _notes(spec: StudySpec) -> tuple[str, ...]:
-    notes = []
-    if not spec.final.seeds:
-        notes.append("final: seeds 0, so there is no final phase: the test split stays unread.")
-    elif spec.final.seeds < 5:
-        notes.append(f"final: {spec.final.seeds} seeds; an honest leaderboard has 5 or more.")
-    if spec.final.legacy_test_curve:
-        notes.append("final: every epoch is scored on test under legacy_ names; nothing selects by them.")
-    return tuple(notes)
+def duration(seconds: float) -> str:
+    """Seconds in the unit that reads best."""
+    for size, unit in ((86_400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from harness.spec.plan import ParamPlan, PastCosts, describe_plan
-from harness.spec.plan_render import duration, render_plan
+from harness.spec.plan import PastCosts, describe_plan, duration, render_plan
+from harness.spec.planning import ParamPlan
 from harness.spec.values import StudySpec
 from harness.trial import Phase
 from tests.spec.conftest import BASE
