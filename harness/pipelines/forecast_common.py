@@ -1,0 +1,104 @@
+"""What forecasting pipelines share: which data sets fit, missing inputs, the learner of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from harness.contracts import Batch, DatasetCard, Job, Learner, ParamsModel, Stage, param
+from harness.ids import derive_seed
+from harness.models.forecast import ForecastNet, NetParams
+from harness.pipelines._params import OptimizerParams, ScheduleParams
+
+
+class MissingParams(ParamsModel):
+    """Missing inputs: values of the standardised window that are set to 0, the window's mean."""
+
+    ratio: float = param(0.0, "share of input values that are hidden", low=0.0, high=0.95)
+    scope: Literal["test", "both"] = param(
+        "test", "hidden in evaluation alone, or in training too (a new mask at every step)"
+    )
+
+
+class ForecastParams(ParamsModel):
+    """Network, training and missing inputs of a forecaster that is trained by gradients."""
+
+    batch_size: int = param(64, "windows a step", unit="samples", low=1, high=65_536, log=True)
+    net: NetParams = NetParams()
+    optimizer: OptimizerParams = OptimizerParams(lr=1.0e-3)
+    schedule: ScheduleParams = ScheduleParams(name="constant")
+    grad_clip: float = param(1.0, "largest gradient norm; 0 is no limit", low=0.0, high=1.0e6)
+    precision: Literal["fp32", "bf16", "amp"] = param("fp32", "arithmetic of training")
+    compile: bool = param(False, "whether torch.compile is used")
+    missing: MissingParams = MissingParams()
+
+
+def misfit(card: DatasetCard) -> str | None:
+    """Why a forecaster cannot run on a data set; None if it can."""
+    if card.task != "forecasting" or card.layout != "nlc":
+        return f"it forecasts windows (layout nlc); '{card.name}' is {card.task}, layout {card.layout}"
+    return None
+
+
+class Hidden:
+    """Which inputs are hidden now: a ratio and a seeded generator, by stage of training and evaluation.
+
+    Every evaluation starts from the same mask; every epoch from its own.
+    """
+
+    def __init__(self, missing: MissingParams, seed: int) -> None:
+        self.missing, self.seed = missing, seed
+        self.ratio = missing.ratio if missing.scope == "both" else 0.0
+        self.generator = torch.Generator()
+
+    def before_epoch(self, epoch: int) -> None:
+        """Seed the masks of an epoch."""
+        self.generator.manual_seed(derive_seed(self.seed, "missing", epoch))
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Hide as the evaluation does, always the same values."""
+        before = self.ratio, self.generator
+        seed = derive_seed(self.seed, "missing", "evaluation", str(self.missing.ratio))
+        self.ratio, self.generator = self.missing.ratio, torch.Generator().manual_seed(seed)
+        try:
+            yield
+        finally:
+            self.ratio, self.generator = before
+
+
+class ForecastLearner(Learner):
+    """A :class:`ForecastNet` in training by gradients."""
+
+    model: ForecastNet
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self.params: Any = job.params
+        self.hidden = Hidden(job.params.missing, job.seed)
+
+    def begin(self, stage: Stage) -> None:
+        """The only stage."""
+        self.stage = stage
+        self.optimizers = (self.params.optimizer.build(self.model.parameters()),)
+        self.schedulers = self.params.schedule.build(self.optimizers[0], stage.epochs)
+
+    def before_epoch(self, epoch: int) -> None:
+        """Seed the masks."""
+        self.hidden.before_epoch(epoch)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """The evaluation's masks."""
+        with self.hidden.evaluating():
+            yield
+
+    def predict(self, batch: Batch) -> Tensor:
+        """Forecasts (B, H, C)."""
+        variates, hidden = self.job.card.variates, self.hidden
+        out: Tensor = self.model(batch.x, variates, hidden.ratio, hidden.generator)
+        return out
