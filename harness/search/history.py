@@ -151,5 +151,6 @@ class History:
         )
 
 
-def _precedence(record: Record) -> tuple[bool, int, str, tuple[float, ...]]:
-    return record.state.final, len(record.curve), record.state.value, record.values
+def _precedence(record: Record) -> tuple[bool, int, str, tuple[float, ...], str]:
+    """A total order over different records of one trial, so that the order of adding cannot matter."""
+    return record.state.final, len(record.curve), record.state.value, record.values, key(record.params)

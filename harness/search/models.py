@@ -7,10 +7,11 @@ same conditions form a group, groups are chosen in order, and within a group all
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
@@ -132,7 +133,9 @@ class ModelSampler:
             return point
         study = Study("cell", self._view, sampler=sampler)
         trial = _trial(asking.number, {}, TrialState.RUNNING)
-        sampled = sampler.sample_relative(study, trial, wanted)
+        # A GP whose acquisition is the same everywhere divides 0 by 0 and says that the study has converged.
+        with quiet(), np.errstate(invalid="ignore", divide="ignore"):
+            sampled = sampler.sample_relative(study, trial, wanted)
         for name, value in sampled.items():
             point[name] = domains.settle(self._layout.by_name[name].domain, value)
         return point
@@ -181,12 +184,15 @@ def directions(objectives: tuple[Objective, ...]) -> list[StudyDirection]:
     return [StudyDirection.MAXIMIZE if goal.maximize else StudyDirection.MINIMIZE for goal in objectives]
 
 
-def quiet() -> AbstractContextManager[object]:
-    """No INFO lines from Optuna inside; its own verbosity comes back afterwards."""
-    stack = ExitStack()
-    stack.callback(optuna.logging.set_verbosity, optuna.logging.get_verbosity())
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return stack
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Only errors from Optuna's log inside; its own verbosity comes back afterwards."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
 
 
 def _thin(records: list[Record], history: History) -> list[Record]:
