@@ -127,6 +127,10 @@ def load_plugins(sources: Iterable[tuple[str, str]]) -> None:
         except Exception as error:  # whatever a user's file raises, the study file names it
             del sys.modules[name]
             raise StudyFileError(f"plug-in {filename}: {type(error).__name__}: {error}") from error
-        for registry in (_DATASETS, _PIPELINES, _NEURONS):
-            registry.all()
-            registry.add_from(module)
+        try:
+            for registry in (_DATASETS, _PIPELINES, _NEURONS):
+                registry.all()
+                registry.add_from(module)
+        except Exception:  # not loaded: asking again must fail again
+            del sys.modules[name]
+            raise

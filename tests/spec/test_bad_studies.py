@@ -69,3 +69,14 @@ def test_a_plugin_that_fails_does_so_twice(load: Callable[..., object]) -> None:
         Path("bad.py").write_text("1 / 0\n")
         with pytest.raises(StudyFileError, match=r"x.yaml:2: plugins: plug-in ./bad.py: ZeroDivisionError"):
             load(_bad)
+
+
+def test_a_plugin_whose_name_is_taken_is_refused_every_time(load: Callable[..., object]) -> None:
+    clash = "from fakes import Toy\n\n\nclass Other(Toy):\n    name = 'digits'\n"
+    text = BASE.replace("[./fakes.py]", "[./fakes.py, ./clash.py]")
+    for _ in range(2):
+        Path("clash.py").write_text(
+            clash.replace("from fakes import Toy", "from tests.spec.fakes import Toy")
+        )
+        with pytest.raises(StudyFileError, match=r"x.yaml:2: plugins: two datasets are named 'digits'"):
+            load(text)
