@@ -87,105 +87,143 @@ def ts_lif_multistep(x: Tensor, gains: Tensor, mix: Tensor, rule: Rule, axis: in
     return out.to(x.dtype)
 
 
+class _Columns(NamedTuple):
+    """The constants as columns (2, 1), dendrite over soma, for passes over both rows at once."""
+
+    gain: Tensor
+    decay: Tensor
+    reset: Tensor
+    square: Tensor
+    """c^2 of the surrogate, see :func:`_surrogate`."""
+
+    @classmethod
+    def of(cls, k: Gains, rule: Rule, like: Tensor) -> _Columns:
+        """On the device and in the type of ``like``."""
+        table = [[k.kx1, k.k11, -k.g1], [k.kx2, k.k22, -k.g2]]
+        gain, decay, reset = torch.split(like.new_tensor(table), 1, dim=1)
+        return cls(gain, decay, reset, like.new_tensor(_surrogate(rule.surrogate)[0]))
+
+
+def _surrogate(surrogate: Surrogate) -> tuple[float, float]:
+    """c^2 and f: ATan's derivative is f / (c^2 + u^2) with c = 2 width / pi, f = c^2 / (2 width)."""
+    if surrogate.name != "atan":
+        return 0.0, 1.0
+    square = (2.0 * surrogate.width / math.pi) ** 2
+    return square, 0.5 * square / surrogate.width
+
+
+class _Step(NamedTuple):
+    """Views of one step of a block: u, s, both (2, n); all four rows (4, n); the same by column."""
+
+    u: Tensor
+    s: Tensor
+    rows: tuple[Tensor, ...]
+    columns: Tensor
+
+
 class _Block:
     """Buffers of one block of n elements over T steps. First axis: 0 dendrite, 1 soma.
 
-    Kept for every step are the membranes and spikes, ``z``: rows u_d, u_s, s_d, s_s.
+    Kept for every step are membranes and spikes, rows u_d, u_s, s_d, s_s; a forward pass looks only
+    one step back.
     """
 
     def __init__(self, steps: int, n: int, like: Tensor, *, hold: bool, backward: bool) -> None:
         self.steps, self.n = steps, n
-        kept = steps if backward else min(steps, 2)  # a forward pass looks one step back
+        kept = steps if backward else min(steps, 2)
         z = like.new_empty(4, kept, n)
-        self.z = [tuple(z[:, t % kept]) for t in range(steps)]
-        self.us = [z[:2, t % kept] for t in range(steps)]
-        self.ss = [z[2:, t % kept] for t in range(steps)]
-        self.rows = [z[:, t % kept].t() for t in range(steps)]
+        views = [_Step(z[:2, t], z[2:, t], z[:, t].unbind(0), z[:, t].t()) for t in range(kept)]
+        self.at = [views[t % kept] for t in range(steps)]
         self.drive, self.p, self.spikes = (like.new_empty(2, n) for _ in range(3))
+        self.drive_d, self.drive_s = self.drive
+        self.p_d, self.p_s = self.p
         if backward:
-            self.out = like.new_empty(2, 1 if hold else steps, n)
-            self.outs = [self.out[:, t % self.out.shape[1]] for t in range(steps)]
-            self.g = [like.new_empty(2, n) for _ in range(2)]
-            self.g_sum, self.den = like.new_empty(2, n), like.new_empty(2, n)
+            out = like.new_empty(2, 1 if hold else steps, n)
+            self.outs = [out[:, t % out.shape[1]] for t in range(steps)]
+            pairs = [like.new_empty(2, n) for _ in range(3)]
+            self.g, self.later, self.g_sum = [(pair, *pair.unbind(0)) for pair in pairs]
+            self.den = like.new_empty(2, n)
 
-    def run(self, x_tn: Tensor, k: Gains, rule: Rule) -> Iterator[Tensor]:
+    def run(self, x_tn: Tensor, k: Gains, c: _Columns, rule: Rule) -> Iterator[Tensor]:
         """Run from rest on ``x_tn`` (T or 1, n); yields the spikes (2, n) after each step."""
-        column = x_tn.new_tensor([[k.kx1, -k.g1], [k.kx2, -k.g2]])
-        gain, reset = column[:, :1], column[:, 1:]
-        (drive_d, drive_s), (p_d, p_s) = self.drive, self.p
-        for t, (u, s) in enumerate(zip(self.us, self.ss, strict=True)):
-            if t < len(x_tn):
-                torch.mul(x_tn[t], gain, out=self.drive)
-            u_d, u_s, _, _ = self.z[t]
+        given, last = len(x_tn), self.steps - 1
+        p_d, p_s = self.p_d, self.p_s
+        for t, (u, s, (u_d, u_s, _, _), _) in enumerate(self.at):
+            if t < given:
+                torch.mul(x_tn[t], c.gain, out=self.drive)
             if t:
                 if rule.late:
-                    p_d, p_s, _, _ = self.z[t - 1]
-                torch.add(drive_d, p_d, alpha=k.k11, out=u_d).add_(p_s, alpha=k.k12)
-                torch.add(drive_s, p_s, alpha=k.k22, out=u_s)
+                    p_d, p_s, _, _ = self.at[t - 1].rows
+                torch.add(self.drive_d, p_d, alpha=k.k11, out=u_d).add_(p_s, alpha=k.k12)
+                torch.add(self.drive_s, p_s, alpha=k.k22, out=u_s)
                 if rule.late:
-                    u.addcmul_(self.ss[t - 1], reset)
+                    u.addcmul_(self.at[t - 1].s, c.reset)
             else:
                 u.copy_(self.drive)
             u_s.add_(u_d, alpha=k.k21)
             torch.ge(u, rule.v_threshold, out=s)
-            if not rule.late and t + 1 < self.steps:
-                torch.addcmul(u, s, reset, out=self.p)
+            if t < last and not rule.late:
+                torch.addcmul(u, s, c.reset, out=self.p)
             yield s
 
-    def run_back(self, x_tn: Tensor, k: Gains, rule: Rule, grad_x_tn: Tensor) -> list[float]:
-        """From ``out`` = dL/ds through the output: dL/dx into ``grad_x_tn``, returns dL/d(gains)."""
-        column = x_tn.new_tensor([[k.k11, -k.g1], [k.k22, -k.g2]])
-        decay, reset = column[:, :1], column[:, 1:]
-        by_z, by_x = x_tn.new_zeros(2, 4), x_tn.new_zeros(2)
-        hold, late = bool(rule.hold), rule.late
-        g, later = self.g
+    def run_back(
+        self, x_tn: Tensor, k: Gains, c: _Columns, rule: Rule, into: _Sums, grad_x_tn: Tensor
+    ) -> None:
+        """From ``outs`` = dL/ds through the output: dL/dx into ``grad_x_tn``, products into sums."""
+        factor = _surrogate(rule.surrogate)[1]
+        (g, g_d, g_s), (later, later_d, later_s) = self.g, self.later
+        total, total_d, total_s = self.g_sum
         for t in range(self.steps - 1, -1, -1):
-            out, gain = self.outs[t], self._denominator(t, rule)
+            out = self.outs[t]
+            self._denominator(t, c, rule)
             if t + 1 < self.steps:
-                by_z.addmm_(later, self.rows[t])
-                torch.mul(later, decay, out=g)
-                g[1].add_(later[0], alpha=k.k12)  # g is dL/dp[t] now: what the early reset meets
-                out = torch.addcmul(out, later if late else g, reset, out=self.drive)
-                g.addcdiv_(out, self.den, value=gain)
+                into.by_z.addmm_(later, self.at[t].columns)
+                torch.mul(later, c.decay, out=g)
+                g_s.add_(later_d, alpha=k.k12)  # g is dL/dp[t] now: what the early reset meets
+                out = torch.addcmul(out, later if rule.late else g, c.reset, out=self.drive)
+                g.addcdiv_(out, self.den, value=factor)
             else:
-                torch.div(out, self.den, out=g).mul_(gain)
-            g[0].add_(g[1], alpha=k.k21)
-            if not hold:
-                torch.mul(g[0], k.kx1, out=grad_x_tn[t]).add_(g[1], alpha=k.kx2)
-                by_x.addmv_(g, x_tn[t])
+                torch.div(out, self.den, out=g).mul_(factor)
+            g_d.add_(g_s, alpha=k.k21)
+            if not rule.hold:
+                torch.mul(g_d, k.kx1, out=grad_x_tn[t]).add_(g_s, alpha=k.kx2)
+                into.by_x.addmv_(g, x_tn[t])
             elif t + 1 < self.steps:
-                self.g_sum.add_(g)
+                total.add_(g)
             else:
-                self.g_sum.copy_(g)
-            g, later = later, g
-        if hold:
-            torch.mul(self.g_sum[0], k.kx1, out=grad_x_tn[0]).add_(self.g_sum[1], alpha=k.kx2)
-            by_x.addmv_(self.g_sum, x_tn[0])
-        return _gains_grad(by_z.tolist(), by_x.tolist(), k, late=late)
+                total.copy_(g)
+            g, g_d, g_s, later, later_d, later_s = later, later_d, later_s, g, g_d, g_s
+        if rule.hold:
+            torch.mul(total_d, k.kx1, out=grad_x_tn[0]).add_(total_s, alpha=k.kx2)
+            into.by_x.addmv_(total, x_tn[0])
 
-    def _denominator(self, t: int, rule: Rule) -> float:
-        """Fill ``den``: the surrogate's derivative at step t is the returned factor over it."""
-        torch.sub(self.us[t], rule.v_threshold, out=self.den)
-        if rule.surrogate.name != "atan":
+    def _denominator(self, t: int, c: _Columns, rule: Rule) -> None:
+        """Fill ``den``: the surrogate's derivative at step t is a constant factor over it."""
+        torch.sub(self.at[t].u, rule.v_threshold, out=self.den)
+        if rule.surrogate.name == "atan":
+            torch.addcmul(c.square, self.den, self.den, out=self.den)
+        else:
             torch.reciprocal(rule.surrogate.derivative(self.den), out=self.den)
-            return 1.0
-        # (a/2) / (1 + (pi/2 a u)^2) = (a/2) c^2 / (c^2 + u^2) with c = 2 / (pi a), a = 1 / width
-        c = 2.0 * rule.surrogate.width / math.pi
-        torch.addcmul(self.den.new_tensor(c * c), self.den, self.den, out=self.den)
-        return 0.5 * c * c / rule.surrogate.width
 
 
-def _gains_grad(by_z: list[list[float]], by_x: list[float], k: Gains, *, late: bool) -> list[float]:
-    """dL/d(gains) from the sums of dL/du[t] with u[t-1], s[t-1] (2, 4) and with x[t] (2,)."""
-    g = (k.g1, k.g2)
-    d, s = by_z
-    if not late:  # what is carried is p = u - g*s
-        d, s = ([*(row[i] - g[i] * row[2 + i] for i in (0, 1)), row[2], row[3]] for row in (d, s))
-    k21 = k.k11 * s[0] + k.k12 * s[1] + k.kx1 * by_x[1] - (k.g1 * s[2] if late else 0.0)
-    g1, g2 = -d[2], -s[3]
-    if not late:
-        g1, g2 = k.k11 * g1, k.k22 * g2 - k.k12 * d[3]
-    return [d[0], d[1], by_x[0], s[1], k21, by_x[1], g1, g2]
+class _Sums:
+    """Sums over all blocks and steps of dL/du[t] times u[t-1], s[t-1] (2, 4) and times x[t] (2,)."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.by_z, self.by_x = like.new_zeros(2, 4), like.new_zeros(2)
+
+    def gains_grad(self, k: Gains, *, late: bool) -> list[float]:
+        """dL/d(gains)."""
+        reset = (k.g1, k.g2)
+        d, s = self.by_z.tolist()
+        x_d, x_s = self.by_x.tolist()
+        if not late:  # what is carried is p = u - g*s
+            d, s = ([*(r[i] - reset[i] * r[2 + i] for i in (0, 1)), *r[2:]] for r in (d, s))
+        k21 = k.k11 * s[0] + k.k12 * s[1] + k.kx1 * x_s - (k.g1 * s[2] if late else 0.0)
+        g1, g2 = -d[2], -s[3]
+        if not late:
+            g1, g2 = k.k11 * g1, k.k22 * g2 - k.k12 * d[3]
+        return [d[0], d[1], x_d, s[1], k21, x_s, g1, g2]
 
 
 class _Call:
@@ -199,6 +237,7 @@ class _Call:
         self.k, self.rule, self.steps = Gains(*gains.tolist()), rule, rule.hold or len(x)
         self.x_tf = x.view(1 if rule.hold else len(x), -1)
         self.columns, total = mix.shape[1], self.x_tf.shape[1]
+        self.c = _Columns.of(self.k, rule, x)
         limit = CPU_BLOCK if x.device.type == "cpu" else GPU_BLOCK
         self.size = min(total, max(1, limit // self.columns) * self.columns)
         mix = mix / rule.hold if rule.hold else mix
@@ -214,6 +253,19 @@ class _Call:
                 hold = bool(self.rule.hold)
                 block = _Block(self.steps, n, self.x_tf, hold=hold, backward=backward)
             yield at, self.mix[:, :n], block
+
+    def spikes(self, block: _Block, x_tn: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Run a block: every step with its spikes, or of a held input step 0 with the counts."""
+        steps = block.run(x_tn, self.k, self.c, self.rule)
+        if not self.rule.hold:
+            yield from enumerate(steps)
+            return
+        for t, s in enumerate(steps):
+            if t:
+                block.spikes.add_(s)
+            else:
+                block.spikes.copy_(s)
+        yield 0, block.spikes
 
     def add_mix_grad(self, total: Tensor, s: Tensor, grad_n: Tensor) -> None:
         """Add dL/d(mix) of spikes ``s`` (2, n) to ``total``: (2,), or (2, size) to be folded."""
@@ -231,13 +283,8 @@ class _TSLIF(torch.autograd.Function):
         call = _Call(x, gains, mix, rule)
         out_tf = torch.empty_like(call.x_tf)
         for at, (m_d, m_s), block in call.blocks(backward=False):
-            out_tn = out_tf[:, at]
-            for t, s in enumerate(block.run(call.x_tf[:, at], call.k, rule)):
-                if rule.hold:
-                    s = _count(block.spikes, s, t)
-                if t + 1 == rule.hold or not rule.hold:
-                    out_n = out_tn[0 if rule.hold else t]
-                    torch.mul(s[0], m_d, out=out_n).addcmul_(s[1], m_s)
+            for t, (s_d, s_s) in call.spikes(block, call.x_tf[:, at]):
+                torch.mul(s_d, m_d, out=out_tf[t, at]).addcmul_(s_s, m_s)
         return out_tf.view_as(x)
 
     @staticmethod
@@ -245,25 +292,16 @@ class _TSLIF(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, gains, mix = ctx.saved_tensors
         rule: Rule = ctx.rule
-        call = _Call(x, gains, mix, rule)
+        call, sums = _Call(x, gains, mix, rule), _Sums(x)
         grad_tf, grad_x = grad.reshape(call.x_tf.shape), torch.empty_like(call.x_tf)
         by_mix = mix.new_zeros(2) if call.columns == 1 else mix.new_zeros(2, call.size)
-        grad_gains = torch.zeros_like(gains)
         for at, weights, block in call.blocks(backward=True):
             x_tn, grad_tn = call.x_tf[:, at], grad_tf[:, at]
-            for t, s in enumerate(block.run(x_tn, call.k, rule)):
-                if rule.hold:
-                    s = _count(block.spikes, s, t)
-                if t + 1 == rule.hold or not rule.hold:
-                    grad_n = grad_tn[0 if rule.hold else t]
-                    torch.mul(grad_n, weights, out=block.outs[t])
-                    if ctx.needs_input_grad[2]:
-                        call.add_mix_grad(by_mix, s, grad_n)
-            grad_gains += gains.new_tensor(block.run_back(x_tn, call.k, rule, grad_x[:, at]))
+            for t, s in call.spikes(block, x_tn):
+                torch.mul(grad_tn[t], weights, out=block.outs[t])
+                if ctx.needs_input_grad[2]:
+                    call.add_mix_grad(by_mix, s, grad_tn[t])
+            block.run_back(x_tn, call.k, call.c, rule, sums, grad_x[:, at])
+        grad_gains = gains.new_tensor(sums.gains_grad(call.k, late=rule.late))
         grad_mix = by_mix.view(2, -1, call.columns).sum(1) / (rule.hold or 1)
         return grad_x.view_as(x), grad_gains, grad_mix, None
-
-
-def _count(total: Tensor, s: Tensor, t: int) -> Tensor:
-    """Spikes summed up to step t, in place."""
-    return total.add_(s) if t else total.copy_(s)

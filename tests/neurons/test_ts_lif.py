@@ -53,10 +53,12 @@ def test_membranes_and_spikes_are_those_of_the_specification(x, form):
     neuron = make(form)
     block = ts_lif_functional._Block(4, 1, torch.zeros(1), hold=True, backward=True)
     gains = Gains(*neuron.gains().tolist())
-    spikes = [s.tolist() for s in block.run(torch.full((1, 1), x), gains, neuron.rule)]
+    columns = ts_lif_functional._Columns.of(gains, neuron.rule, torch.zeros(1))
+    steps = block.run(torch.full((1, 1), x), gains, columns, neuron.rule)
+    spikes = [s.tolist() for s in steps]
     for t, (u_d, u_s, s_d, s_s) in enumerate(STEPS[x, form]):
         assert spikes[t] == [[s_d], [s_s]]
-        assert block.us[t].flatten().tolist() == pytest.approx([u_d, u_s], abs=6e-5)
+        assert block.at[t].u.flatten().tolist() == pytest.approx([u_d, u_s], abs=6e-5)
 
 
 @pytest.mark.parametrize(
