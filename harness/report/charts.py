@@ -28,9 +28,14 @@ def histogram_figure(lines: LineSet, path_without_suffix: str | Path) -> list[Pa
     return save(lambda: _draw_histogram(lines), Path(path_without_suffix))
 
 
-def importance_figure(importance: Mapping[str, float], path_without_suffix: str | Path) -> list[Path]:
-    """Parameter importances (given by the caller, adding up to 1) as horizontal bars, largest on top."""
-    return save(lambda: _draw_importance(importance), Path(path_without_suffix))
+def importance_figure(
+    importance: Mapping[str, float],
+    path_without_suffix: str | Path,
+    *,
+    axis: str = "share of the objective's variance",
+) -> list[Path]:
+    """Parameter importances (given by the caller) as horizontal bars, largest on top."""
+    return save(lambda: _draw_importance(importance, axis), Path(path_without_suffix))
 
 
 def _draw_lines(lines: LineSet) -> Figure:
@@ -79,13 +84,13 @@ def _counts(lines: LineSet) -> bool:
     return any(p.value > 1 for line in lines.lines for p in line.points)
 
 
-def _draw_importance(importance: Mapping[str, float]) -> Figure:
+def _draw_importance(importance: Mapping[str, float], name: str) -> Figure:
     ordered = sorted(importance.items(), key=lambda item: item[1])
     figure, (axis,) = new_figure(4.6, 0.9 + 0.26 * max(len(ordered), 1))
     names, values = [name for name, _ in ordered], [value for _, value in ordered]
     bars = axis.barh(names, values, color=COLOURS[0], height=0.7)
     axis.bar_label(bars, [fixed(value, 2) for value in values], padding=3, fontsize=8)
     axis.set_xlim(0, 1.15 * max([*values, 1e-9]))
-    axis.set_xlabel("share of the objective's variance")
+    axis.set_xlabel(name)
     axis.grid(visible=False, axis="y")
     return figure

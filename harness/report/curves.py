@@ -126,7 +126,7 @@ def time_curves(
         found.append(
             CurveSet(
                 study=study,
-                dataset=table.cells[0].cell.dataset,
+                dataset=table.cells[0].cell.place,
                 metric=view.metric,
                 maximize=view.maximize,
                 scale=_scale(view.metric, curves),

@@ -48,7 +48,7 @@ def families(
         for (name, unit), lines in found.items():
             scale = 100.0 if name.startswith("accuracy") else 1.0
             x_name = "delay (timesteps)" if name.startswith(HISTOGRAM) else UNITS.get(unit, unit)
-            made.append(LineSet(table.cells[0].cell.dataset, x_name, name, "validation", scale, tuple(lines)))
+            made.append(LineSet(table.cells[0].cell.place, x_name, name, "validation", scale, tuple(lines)))
     return tuple(made)
 
 

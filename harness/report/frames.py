@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,14 +16,21 @@ from harness.errors import HarnessError, UnknownNameError
 
 FINAL_STATES = ("COMPLETE", "PRUNED", "FAILED")
 KEY = ["cell", "trial_id"]
+OPTION = re.compile(r"[\[,]([A-Za-z_]\w*)=([^,\]]*)")
+FORECAST_OPTIONS = {"horizon", "window"}
 
 
 @dataclass(frozen=True, slots=True)
 class CellInfo:
-    """A cell as its study declares it. ``chance`` is NaN where none is known."""
+    """A cell as its study declares it. ``chance`` is NaN where none is known.
+
+    ``place`` is the data set's printed name with its options, ``ett-h1[horizon=24]``: the part of the cell's
+    name before its slash. ``dataset`` is the name on the card.
+    """
 
     name: str
     label: str
+    place: str
     dataset: str
     revision: str
     pipeline: str
@@ -33,8 +41,15 @@ class CellInfo:
 
     @property
     def group(self) -> tuple[str, str, int | None]:
-        """Cells are compared within one data set, revision and horizon only."""
-        return self.dataset, self.revision, self.horizon
+        """Cells are compared within one data set with its options, revision and horizon only."""
+        return self.place, self.revision, self.horizon
+
+    @property
+    def published_name(self) -> str:
+        """The name to look up published numbers by; "" where options make it other data than the papers'."""
+        options = {key for key, _ in OPTION.findall(self.place)}
+        same = self.place.split("[")[0] == self.dataset and options <= FORECAST_OPTIONS
+        return self.dataset if same else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +85,12 @@ class StudyView:
 
     def groups(self, dataset: str | None = None) -> dict[tuple[str, str, int | None], tuple[CellInfo, ...]]:
         """The cells by group, in the order of the study. Raises UnknownNameError for another data set."""
-        names = [cell.dataset for cell in self.cells]
+        names = {name for cell in self.cells for name in (cell.place, cell.dataset)}
         if dataset is not None and dataset not in names:
-            raise UnknownNameError("data set", dataset, set(names))
+            raise UnknownNameError("data set", dataset, names)
         found: dict[tuple[str, str, int | None], list[CellInfo]] = {}
         for cell in self.cells:
-            if dataset in (None, cell.dataset):
+            if dataset in (None, cell.place, cell.dataset):
                 found.setdefault(cell.group, []).append(cell)
         return {key: tuple(cells) for key, cells in found.items()}
 
@@ -100,7 +115,7 @@ def study_view(studies: pd.DataFrame, study: str) -> StudyView:
         study=study,
         launch=int(row["launch"]),
         launched_at=when(row["launched_at"]),
-        cells=tuple(_cell(cell) for cell in cells),
+        cells=tuple(_cell(cell, objectives[0]) for cell in cells),
         objectives=objectives,
         protocol=protocol,
         text=text_of(row["text"]),
@@ -179,19 +194,30 @@ def _objective(text: str) -> tuple[str, bool]:
     return metric, direction.strip() != "min"
 
 
-def _cell(cell: Mapping[str, Any]) -> CellInfo:
-    counts = cell.get("counts") or ()
-    options = cell.get("options") or {}
-    horizon = cell.get("horizon") or (options.get("horizon") if isinstance(options, Mapping) else None)
-    name = str(cell["cell"])
+def _cell(cell: Mapping[str, Any], objective: tuple[str, bool]) -> CellInfo:
+    counts, name = cell.get("counts") or (), str(cell["cell"])
+    place = name.rpartition("/")[0] or str(cell.get("dataset", ""))
+    horizon = cell.get("horizon") or dict(OPTION.findall(place)).get("horizon")
     return CellInfo(
         name=name,
         label=str(cell.get("label") or name),
+        place=place,
         dataset=str(cell.get("dataset", "")),
         revision=str(cell.get("dataset_revision", "")),
         pipeline=str(cell.get("pipeline", "")),
         task=str(cell.get("task", "classification")),
-        chance=number(cell.get("chance")),
+        chance=_chance(cell, *objective),
         test_count=int(counts[-1]) if counts else 0,
         horizon=int(horizon) if horizon else None,
     )
+
+
+def _chance(cell: Mapping[str, Any], metric: str, maximize: bool) -> float:
+    """The chance level of the objective; NaN where what is stated cannot be one.
+
+    An error or loss of 0 is the best value there is, not chance; a classifier's chance loss is ln(classes).
+    """
+    stated, classes = number(cell.get("chance")), number(cell.get("classes"))
+    if metric == "loss" and classes > 1:
+        return math.log(classes)
+    return math.nan if not maximize and stated <= 0 else stated

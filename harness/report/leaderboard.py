@@ -88,7 +88,7 @@ def _refuse_without_baselines(view: StudyView, cells: tuple[CellInfo, ...]) -> N
     missing = [name for name in TRIVIAL if name not in {cell.pipeline for cell in cells}]
     if missing:
         raise HarnessError(
-            f"study '{view.study}', data set '{cells[0].dataset}': a forecasting board needs its trivial "
+            f"study '{view.study}', data set '{cells[0].place}': a forecasting board needs its trivial "
             f"baselines beside it; add to the data set's pipelines: {', '.join(missing)}"
         )
 
@@ -150,7 +150,7 @@ def _group(table: Table, own: pd.DataFrame, published: pd.DataFrame | None) -> G
     share, base = is_share(view.metric, rows), baseline_of(view, table.cells)
     metrics = dict.fromkeys((view.metric, *(FORECAST_METRICS if first.task == "forecasting" else ())))
     return Group(
-        dataset=first.dataset,
+        dataset=first.place,
         revision=first.revision,
         task=first.task,
         metric=view.metric,
@@ -170,7 +170,7 @@ def _group(table: Table, own: pd.DataFrame, published: pd.DataFrame | None) -> G
         test_gap=stats.binomial_half(best, first.test_count) if share and scores else math.nan,
         objectives=tuple(f"{m} {'max' if up else 'min'}" for m, up in view.objectives),
         front=pareto(view, [data.cell for data in table.cells], own),
-        published=beside(published, dataset=first.dataset, metrics=metrics, horizon=first.horizon),
+        published=beside(published, dataset=first.published_name, metrics=metrics, horizon=first.horizon),
         notes=_notes(table),
     )
 

@@ -46,7 +46,7 @@ def parameter_curves(
         values = [p.value for line in lines for p in line.points]
         share = view.metric.endswith("accuracy") and all(v <= 1 for v in values)
         scale = 100.0 if share else 1.0
-        made.append(LineSet(cells[0].dataset, parameter, view.metric, split, scale, lines, note))
+        made.append(LineSet(cells[0].place, parameter, view.metric, split, scale, lines, note))
     return tuple(made)
 
 

@@ -39,11 +39,17 @@ def load_published(folder: str | Path) -> pd.DataFrame:
     return table
 
 
+def default_folder() -> Path | None:
+    """``results/published`` of the checkout or of the working folder; None where neither is there."""
+    places = (Path(__file__).parents[2], Path.cwd())
+    return next((p for place in places if (p := place / "results" / "published").is_dir()), None)
+
+
 def beside(
     table: pd.DataFrame | None, *, dataset: str, metrics: Iterable[str], horizon: int | None = None
 ) -> tuple[PublishedRow, ...]:
     """The published rows of a data set's exact name, best first within each metric."""
-    if table is None or len(table) == 0:
+    if table is None or len(table) == 0 or not dataset:
         return ()
     order = list(metrics)
     own = table[(table["dataset"] == dataset) & table["metric"].isin(order) & table["value"].notna()]

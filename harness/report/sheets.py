@@ -121,8 +121,8 @@ def targets(group: Group) -> Sheet:
             significant(t.total / divisor),
             significant(t.snn / divisor),
             f"{t.reached}/{t.n}",
-            ratio(t.ratio),
-            ratio(t.ratio_snn),
+            "baseline" if row.cell == group.baseline else ratio(t.ratio),
+            "baseline" if row.cell == group.baseline else ratio(t.ratio_snn),
         )
         for t, row in found
     )
@@ -201,7 +201,7 @@ def published(group: Group, limit: int | None) -> Sheet:
     rows = tuple(
         (
             *(r.method, r.horizon or DASH, r.metric, _published_value(r), r.n_seeds or DASH, _selection(r)),
-            *(r.provenance, f"{r.paper} {r.year}, {r.table}"),
+            *(r.provenance, _source(r)),
         )
         for r in shown
     )
@@ -280,6 +280,11 @@ def _published_value(row: PublishedRow) -> str:
     if math.isnan(row.spread):
         return f"{row.value:g}{unit}"
     return f"{row.value:g}{unit} ± {row.spread:g} ({row.spread_kind or 'kind not stated'})"
+
+
+def _source(row: PublishedRow) -> str:
+    name = row.paper if row.year in row.paper else f"{row.paper} {row.year}"
+    return f"{name}, {row.table}" if row.table else name
 
 
 def _selection(row: PublishedRow) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from harness.errors import HarnessError, UnknownNameError
 from harness.report.leaderboard import TRIVIAL, leaderboard
+from harness.report.published import COLUMNS
 from harness.report.values import Board, Row
 from harness.store.schemas import EPOCHS, STUDIES, TRIALS
 from tests.report.synthetic import START, Tables, cell, curve, failed, frame, race, trial
@@ -71,6 +72,30 @@ def test_a_failure_of_a_lower_is_better_metric_is_no_perfect_score() -> None:
     row = only(tables)
     assert row.score.mean == pytest.approx((0.3 + 0.4 + 1.0) / 3)
     assert row.worst == 1.0
+
+
+def test_a_chance_that_would_be_the_best_error_is_none() -> None:
+    tables = Tables(cells=[cell(chance=0.0)], protocol={"objectives": ["mse min"]})
+    tables.add(failed(seed=1))
+    assert only(tables).score.n == 0
+    tables = Tables(cells=[cell(chance=0.1, classes=10)], protocol={"objectives": ["loss min"]})
+    tables.add(failed(seed=1))
+    assert only(tables).score.mean == pytest.approx(math.log(10))
+
+
+def test_options_make_another_data_set() -> None:
+    names = ("ett[horizon=6]/lif", "ett[horizon=24]/lif", "ett[cut=9]/lif")
+    cells = [cell(name, dataset="ett", label="lif") for name in names]
+    tables = Tables(cells=cells)
+    table = pd.DataFrame(
+        [dict.fromkeys(COLUMNS, "") | {"dataset": "ett", "metric": "accuracy", "horizon": "6"}]
+    )
+    table = table.assign(value=[90.0], spread=[math.nan])
+    groups = board_of(tables, published=table).groups
+    assert [g.dataset for g in groups] == ["ett[horizon=6]", "ett[horizon=24]", "ett[cut=9]"]
+    assert [len(g.published) for g in groups] == [1, 0, 0]
+    assert len(board_of(tables, dataset="ett").groups) == 3
+    assert len(board_of(tables, dataset="ett[cut=9]").groups) == 1
 
 
 def test_complete_without_a_finite_value_is_a_failure() -> None:

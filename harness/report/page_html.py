@@ -1,0 +1,185 @@
+"""The page of a study as HTML text: tables, interactive plots, study text. Everything is inline."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.report import plots
+from harness.report.curves import CurveSet, LineSet
+from harness.report.formatting import DASH, fixed, significant
+from harness.report.frames import StudyView
+from harness.report.page_style import CSS
+from harness.report.search import History, Importance
+from harness.report.sheets import Sheet, remarks, sheets, title
+from harness.report.values import Board, Group
+
+SHORT = 22
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that the page shows, computed."""
+
+    view: StudyView
+    board: Board
+    curves: tuple[CurveSet, ...]
+    lines: tuple[LineSet, ...]
+    histories: tuple[History, ...]
+    importance: Importance
+    importance_title: str
+    hardware: tuple[str, ...]
+
+
+def render_page(content: Content, figures: Iterable[str] = ()) -> str:
+    """The page as HTML; ``figures`` are names of files beside it to link."""
+    from plotly.offline import get_plotlyjs
+
+    view, board = content.view, content.board
+    drawn: list[plots.Plot] = []
+    body = [_head(content, figures)]
+    for group in board.groups:
+        body.append(_group(content, group, drawn))
+    for one in content.lines:
+        name = one.y_name.replace("_", " ")
+        body.append(f"<h3>{_e(one.dataset)}: {_e(name)}</h3>{_plot(plots.lines(one), drawn)}")
+    body.append(_search(content, drawn))
+    body.append(_environment(content))
+    plotting = json.dumps(drawn, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
+    return (
+        "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>{_e(view.study)}: report</title><style>{CSS}</style></head>\n<body><main>"
+        + "\n".join(body)
+        + f"</main>\n<script>{get_plotlyjs()}</script>\n<script>const plots={plotting};"
+        "plots.forEach((p,i)=>Plotly.newPlot('plot'+i,p.data,p.layout,"
+        "{responsive:true,displaylogo:false,modeBarButtonsToRemove:['lasso2d','select2d']}));"
+        "</script></body></html>\n"
+    )
+
+
+def _head(content: Content, figures: Iterable[str]) -> str:
+    view, board = content.view, content.board
+    links = [*(f"leaderboard.{suffix}" for suffix in ("md", "csv", "tex")), *figures]
+    files = " ".join(f"<a href='{_e(name)}'>{_e(name)}</a>" for name in links)
+    parts = [
+        f"<h1>{_e(view.study)}</h1>",
+        f"<p class='sub'>Launch {board.launch}, {_e(board.launched_at)}. Scoring version {board.scoring}. "
+        f"Objective: {_e(', '.join(board.groups[0].objectives) if board.groups else '')}.</p>",
+        f"<p class='files'>Files: {files}</p>",
+    ]
+    return "\n".join(parts)
+
+
+def _group(content: Content, group: Group, drawn: list[plots.Plot]) -> str:
+    board, made = content.board, sheets(group)
+    curves = [c for c in content.curves if c.dataset == group.dataset and c.curves]
+    order = [cell.name for cell in content.view.cells if cell.place == group.dataset]
+    head = [f"<section><h2>{_e(title(group))}</h2>"]
+    head += [f"<p class='banner'>{_e(note)}</p>" for note in group.notes]
+    first, later = made[0], made[1:]
+    parts = [*head, _table(first, heading=False), _footnotes(group)]
+    for one in curves:
+        parts.append("<h3>Validation against training time</h3>" + _plot(plots.time_accuracy(one), drawn))
+    if any(row.seeds for row in group.rows):
+        parts.append("<h3>Every seed</h3>" + _plot(plots.seeds(group, order), drawn) + _seed_table(group))
+    stages = plots.stages(group)
+    if stages is not None:
+        parts.append("<h3>Stages</h3>" + _plot(stages, drawn))
+    parts += [_table(sheet) for sheet in later]
+    parts.append(
+        "<ul class='notes'>" + "".join(f"<li>{_e(line)}</li>" for line in remarks(board, group)) + "</ul>"
+    )
+    parts.append(_configurations(group))
+    return "\n".join(parts) + "</section>"
+
+
+def _table(sheet: Sheet, *, heading: bool = True) -> str:
+    sides = ["num" if side == "r" else "" for side in sheet.align]
+    head = "".join(f"<th class='{side}'>{_e(h)}</th>" for h, side in zip(sheet.headers, sides, strict=True))
+    rows = []
+    for i, cells in enumerate(sheet.rows):
+        texts = [_e(cell) for cell in cells]
+        marks = sheet.marks[i] if sheet.marks else ()
+        texts[sheet.marked] += f"<sup>{','.join(map(str, marks))}</sup>" if marks else ""
+        kinds = [side if len(t) > SHORT else f"{side} short" for t, side in zip(cells, sides, strict=True)]
+        rows.append("".join(f"<td class='{k}'>{t}</td>" for t, k in zip(texts, kinds, strict=True)))
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    name = f"<h3>{_e(sheet.title)}</h3>" if heading else ""
+    long = " long" if len(rows) > 20 else ""
+    inner = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f"{name}<div class='scroll{long}'><table>{inner}</table></div>"
+
+
+def _footnotes(group: Group) -> str:
+    lines = [f"<li value='{i}'>{_e(text)}</li>" for text, i in group.footnotes().items()]
+    return f"<ol class='notes'>{''.join(lines)}</ol>" if lines else ""
+
+
+def _seed_table(group: Group) -> str:
+    digits = 2 if group.scale == 100 else 4
+    rows = tuple(
+        (
+            *(row.label, str(s.seed), fixed(s.value * group.scale, digits)),
+            *(fixed(s.valid * group.scale, digits), s.reason or DASH, s.trial_id),
+        )
+        for row in group.rows
+        for s in row.seeds
+    )
+    headers = ("cell", "seed", f"{group.split} {group.metric}", "validation", "failed because", "trial")
+    table = _table(Sheet("", headers, "lrrrll", rows), heading=False)
+    return f"<details><summary>All {len(rows)} seeds as a table</summary>{table}</details>"
+
+
+def _configurations(group: Group) -> str:
+    """The scored configuration and the firing rates by layer of each cell."""
+    parts = []
+    for row in group.rows:
+        if not row.params:
+            continue
+        pairs = [(name, str(value)) for name, value in row.params]
+        pairs += [(f"firing rate of {layer}", significant(rate)) for layer, rate in row.cost.layers]
+        table = _table(Sheet("", ("parameter", "value"), "ll", tuple(pairs)), heading=False)
+        parts.append(
+            f"<details><summary>{_e(row.label)}: configuration {_e(row.config)}</summary>{table}</details>"
+        )
+    return "<h3>Configurations</h3>" + "".join(parts) if parts else ""
+
+
+def _search(content: Content, drawn: list[plots.Plot]) -> str:
+    parts = ["<section><h2>Search</h2>"]
+    for group in content.board.groups:
+        cells = {row.cell for row in group.rows}
+        found = [one for one in content.histories if one.cell in cells]
+        if found:
+            plot = plots.history(found, content.view.metric, group.scale)
+            parts.append(f"<h3>History on {_e(group.dataset)}</h3>" + _plot(plot, drawn))
+    if content.importance:
+        labels = {cell.name: cell.label for cell in content.view.cells}
+        places = {cell.place for cell in content.view.cells}
+        labels = labels if len(places) == 1 else {name: name for name in labels}
+        plot = plots.importance(content.importance, labels, content.importance_title)
+        parts.append("<h3>Parameter importance</h3>" + _plot(plot, drawn))
+    return "\n".join(parts) + "</section>" if len(parts) > 1 else ""
+
+
+def _environment(content: Content) -> str:
+    view = content.view
+    rows = [("host", view.host), ("hardware", "; ".join(content.hardware)), ("commit", view.git)]
+    rows += [(str(name), str(version)) for name, version in sorted(view.packages.items())]
+    table = _table(Sheet("", ("what", "value"), "ll", tuple((a, b or DASH) for a, b in rows)), heading=False)
+    return (
+        f"<section><h2>Study</h2><pre>{_e(view.text)}</pre><h2>Environment</h2>{table}"
+        f"<p class='sub'>Protocol: {_e(json.dumps(dict(view.protocol), sort_keys=True))}</p></section>"
+    )
+
+
+def _plot(plot: plots.Plot, drawn: list[plots.Plot]) -> str:
+    drawn.append(plot)
+    return f"<div class='plot' id='plot{len(drawn) - 1}'></div>"
+
+
+def _e(text: str) -> str:
+    return html.escape(text, quote=True)
