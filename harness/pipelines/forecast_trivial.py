@@ -185,27 +185,27 @@ class _Trivial(Pipeline):
 class ForecastPersistence(_Trivial):
     """Every step is the last value."""
 
-    name = "forecast-persistence"
+    name = "persistence"
     kind = Persistence
 
 
 class ForecastWindowMean(_Trivial):
     """Every step is the mean of the window."""
 
-    name = "forecast-window-mean"
+    name = "window-mean"
     kind = WindowMean
 
 
 class ForecastTrainMean(_Trivial):
     """Every step is the mean of the training rows."""
 
-    name = "forecast-train-mean"
+    name = "train-mean"
     kind = TrainMean
 
 
 class ForecastNLinear(_Trivial):
     """A ridge regression on what is above the last value."""
 
-    name = "forecast-nlinear"
+    name = "nlinear-ridge"
     Params = RidgeParams
     kind = NLinear
