@@ -3,7 +3,6 @@
 import hashlib
 import tempfile
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
@@ -26,9 +25,7 @@ class Recordings:
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self.shape = shape
         self._offset, self._labels = [0], list[int]()
-        self._open = ExitStack()
-        self._time = self._open.enter_context(tempfile.TemporaryFile())
-        self._unit = self._open.enter_context(tempfile.TemporaryFile())
+        self._time, self._unit = map(tempfile.TemporaryFile, ("w+b", "w+b"))
         cells = shape[0] * shape[1] * shape[2]
         self._unit_dtype = np.dtype(np.uint16 if cells <= 1 << 16 else np.uint32)
 
@@ -36,7 +33,8 @@ class Recordings:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._open.close()
+        self._time.close()
+        self._unit.close()
 
     def add(self, events: RawEvents, label: int, what: object) -> None:
         """Append one recording; times count from its first event. `what` names it in errors.

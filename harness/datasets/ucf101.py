@@ -26,7 +26,7 @@ from harness.events.video import FRAMES, frame_files
 from harness.ids import derive_seed
 
 ORIGIN: Final = "crcv.ucf.edu/data/UCF101.php, its frames as JPEG folders jpegs_256"
-EVENTS_ORIGIN: Final = "harness data convert video ucf101/jpegs_256 es-ucf101"
+EVENTS_ORIGIN: Final = "the command: harness data convert video ucf101/jpegs_256 es-ucf101"
 USED: Final = 15
 """The paper's networks see 15 frames: event frames 0..14, or image frames 1..15."""
 TEST_FRACTION: Final = 0.25
