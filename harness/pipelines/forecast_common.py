@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -22,6 +22,11 @@ class MissingParams(ParamsModel):
     scope: Literal["test", "both"] = param(
         "test", "hidden in evaluation alone, or in training too (a new mask at every step)"
     )
+    curve: bool = param(False, "whether evaluation also measures r2@missing=x for x = 0, .1, .2, .4, .6, .8")
+
+
+#: Shares of hidden inputs of the curve; TS-LIF's own are not known.
+RATIOS = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8)
 
 
 class ForecastParams(ParamsModel):
@@ -60,15 +65,29 @@ class Hidden:
         self.generator.manual_seed(derive_seed(self.seed, "missing", epoch))
 
     @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """Hide as the evaluation does, always the same values."""
+    def evaluating(self, ratio: float | None = None) -> Iterator[None]:
+        """Hide as the evaluation does, or another share; always the same values."""
         before = self.ratio, self.generator
-        seed = derive_seed(self.seed, "missing", "evaluation", str(self.missing.ratio))
-        self.ratio, self.generator = self.missing.ratio, torch.Generator().manual_seed(seed)
+        self.ratio = self.missing.ratio if ratio is None else ratio
+        seed = derive_seed(self.seed, "missing", "evaluation", str(self.ratio))
+        self.generator = torch.Generator().manual_seed(seed)
         try:
             yield
         finally:
             self.ratio, self.generator = before
+
+    def curve(
+        self, predict: Callable[[Batch], Tensor], batches: Callable[[], Iterable[Batch]]
+    ) -> dict[str, float]:
+        """R2 with one global mean by share of hidden inputs; {} unless asked for."""
+        found = {}
+        for ratio in RATIOS if self.missing.curve else ():
+            with self.evaluating(ratio):
+                pairs = [(predict(batch).double(), batch.y.double()) for batch in batches()]
+            error = sum(float((p - y).square().sum()) for p, y in pairs)
+            y = torch.cat([y for _, y in pairs])
+            found[f"r2@missing={ratio:g}"] = 1.0 - error / float((y - y.mean()).square().sum())
+        return found
 
 
 class ForecastLearner(Learner):
@@ -102,3 +121,7 @@ class ForecastLearner(Learner):
         variates, hidden = self.job.card.variates, self.hidden
         out: Tensor = self.model(batch.x, variates, hidden.ratio, hidden.generator)
         return out
+
+    def extra_metrics(self, batches: Callable[[], Iterable[Batch]]) -> Mapping[str, float]:
+        """R2 by share of hidden inputs, if asked for."""
+        return self.hidden.curve(self.predict, batches)

@@ -4,7 +4,7 @@ mean, and NLinear by ridge regression (arXiv 2205.13504: a linear map of what is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -66,6 +66,10 @@ class TrivialLearner(Learner):
             return x
         norm = InstanceNorm(x)
         return norm.undo(hide(norm.apply(x), self.hidden.ratio, self.hidden.generator))
+
+    def extra_metrics(self, batches: Callable[[], Iterable[Batch]]) -> Mapping[str, float]:
+        """R2 by share of hidden inputs, if asked for."""
+        return self.hidden.curve(self.predict, batches)
 
     def _steps(self, row_b1c: Tensor) -> Tensor:
         return row_b1c.expand(-1, self.job.card.horizon, -1)
