@@ -18,36 +18,11 @@ from harness.datasets.shd import Shd, ShdOptions
 from harness.datasets.ssc import Ssc
 from harness.errors import DataError, MissingDataError
 from harness.events.anchored import frames
+from tests.datasets.spoken import write, write_words
 
 NAMES: tuple[SplitName, ...] = ("train", "valid", "test")
 SHARED = os.environ.get("HARNESS_DATA", "")
 shared = pytest.mark.skipif(not SHARED, reason="HARNESS_DATA is not set")
-
-
-def write(path: Path, count: int = 40, classes: int = 20, speakers: int = 5, **changes: object) -> Path:
-    """A file in SHD's layout; `changes` replace what it holds."""
-    rng = np.random.default_rng(count)
-    number = rng.integers(1, 30, count)
-    number[0] = 0
-    values: dict = {
-        "times": [np.sort(rng.random(n)).astype(np.float16) for n in number],
-        "units": [rng.integers(0, 700, n).astype(np.uint16) for n in number],
-        "labels": (np.arange(count) % classes).astype(np.uint16),
-        "speaker": (np.arange(count) % speakers).astype(np.uint16),
-    }
-    values |= changes
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
-        for key, dtype in (("times", np.float16), ("units", np.uint16)):
-            if values[key] is not None:
-                data = file.create_dataset(f"spikes/{key}", (len(values[key]),), dtype=h5py.vlen_dtype(dtype))
-                for i, row in enumerate(values[key]):
-                    data[i] = row
-        if values["labels"] is not None:
-            file["labels"] = values["labels"]
-        if values["speaker"] is not None:
-            file["extra/speaker"] = values["speaker"]
-    return path
 
 
 @pytest.fixture
@@ -173,16 +148,7 @@ def test_ssc_keeps_its_three_files(root: Path) -> None:
 
 @pytest.fixture
 def gsc(root: Path) -> Path:
-    rng = np.random.default_rng(0)
-    folder = root / "speech_commands_v0.02"
-    for word in ("yes", "no", "_background_noise_"):
-        (folder / word).mkdir(parents=True)
-        for i in range(4):
-            samples = rng.integers(-3000, 3000, 16_000 if i else 9_000).astype(np.int16)
-            wavfile.write(folder / word / f"{i}.wav", 16_000, samples)
-    (folder / "validation_list.txt").write_text("yes/1.wav\nno/1.wav\n")
-    (folder / "testing_list.txt").write_text("yes/2.wav\n")
-    return folder
+    return write_words(root, ("yes", "no", "_background_noise_"))
 
 
 @pytest.mark.parametrize("kind", [Gsc, GscMel])
