@@ -37,14 +37,14 @@ def register(app: typer.Typer) -> None:
 
 def check(file: StudyFile, set_: Set = None, results: Results = DEFAULT_RESULTS) -> None:
     """Read a study and print its plan: cells, trials, parameters, seeds, cost. Runs nothing."""
-    from harness.report.costs import past_costs
+    from harness.spec.costs import past_costs
     from harness.spec.load import load_study
     from harness.spec.plan import describe_plan, render_plan
     from harness.store.results import ResultStore
 
     spec = load_study(file, set_ or ())
     store = ResultStore(results)
-    render_plan(describe_plan(spec, past_costs(store.trials())), console)
+    render_plan(describe_plan(spec, past_costs(store.trials(), spec.name)), console)
 
 
 def launch(

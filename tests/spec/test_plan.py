@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
+import pandas as pd
 from rich.console import Console
 
+from harness.spec.costs import past_costs
 from harness.spec.plan import PastCosts, describe_plan, duration, render_plan
 from harness.spec.planning import ParamPlan
 from harness.spec.values import StudySpec
@@ -94,3 +96,21 @@ def test_few_final_seeds_and_none_are_said(load: Load) -> None:
 
 def test_durations() -> None:
     assert [duration(s) for s in (3, 90, 5400, 200_000)] == ["3.0 s", "1.5 min", "1.5 h", "2.3 days"]
+
+
+def _rows(*rows: tuple[str, str, str, int, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["study", "cell", "state", "epochs", "wall_s"])
+
+
+def test_past_costs_prefer_the_study_and_leave_failures_out() -> None:
+    rows = _rows(
+        ("s", "d/a", "COMPLETE", 10, 20.0),
+        ("s", "d/a", "PRUNED", 2, 10.0),
+        ("t", "d/a", "COMPLETE", 1, 900.0),
+        ("t", "d/b", "COMPLETE", 4, 2.0),
+        ("s", "d/c", "FAILED", 3, 9.0),
+        ("s", "d/c", "INTERRUPTED", 3, 9.0),
+        ("s", "d/b", "COMPLETE", 0, 9.0),
+    )
+    assert past_costs(rows, "s") == PastCosts((("d/a", 2.5), ("d/b", 0.5)), 3)
+    assert past_costs(rows[:0], "s") == PastCosts()
