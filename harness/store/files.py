@@ -34,13 +34,13 @@ class Files:
         """The full path of a name, as the file system understands it."""
         return str(self._base / name)
 
-    def write(self, name: str, data: bytes) -> None:
-        """Write a whole file, durable when this returns. Raises StoreError; nothing is left half written."""
+    def write(self, name: str, data: bytes, *, durable: bool = True) -> None:
+        """Write a whole file; ``durable`` waits for the disk. Raises StoreError; nothing is half written."""
         try:
             if self.local is None:
                 self._write_remote(name, data)
             else:
-                self._write_local(self.local / name, data)
+                self._write_local(self.local / name, data, durable)
         except OSError as error:
             reason = error.strerror or str(error)
             raise StoreError(
@@ -48,18 +48,24 @@ class Files:
                 "make room or choose another --results folder, then resume."
             ) from error
 
-    def _write_local(self, path: Path, data: bytes) -> None:
+    def _write_local(self, path: Path, data: bytes, durable: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
         try:
             with open(aside, "wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             os.replace(aside, path)
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
+        if durable:
+            self._sync_folder(path)
+
+    @staticmethod
+    def _sync_folder(path: Path) -> None:
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -48,8 +48,9 @@ class ResultStore:
     # -- writing ------------------------------------------------------------------------------------
 
     def start(self, row: Mapping[str, Any]) -> None:
-        """Record that an attempt runs."""
-        self.files.write(_part("trials", row), tables.to_bytes(tables.to_table("trials", [row])))
+        """Record that an attempt runs; a power cut may lose this, a killed process does not."""
+        data = tables.to_bytes(tables.to_table("trials", [row]))
+        self.files.write(_part("trials", row), data, durable=False)
 
     def commit(self, row: Mapping[str, Any], epochs: Sequence[Mapping[str, Any]]) -> None:
         """Commit the end of an attempt: its epochs first, then its row. Raises StoreError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from harness.engine.base import WORKER_DIED
 from harness.errors import HarnessError, StoreError
 from harness.spec.values import StudySpec
 from harness.store.results import ResultStore
+from harness.store.writer import Writer
 from harness.study import rows as make
 from harness.study.cell import CellRun, Trial
 from harness.study.curve import curve_of, main_stages
@@ -61,6 +62,7 @@ class StudyDirector:
         self._running: dict[str, _Running] = {}
         self._begun = time.monotonic()
         self.committed = 0
+        self._writer = Writer(store)
 
     # -- Director -------------------------------------------------------------------------------------
 
@@ -88,7 +90,7 @@ class StudyDirector:
         running = self._running[task.spec.id]
         running.rows.extend(rows)
         if time.monotonic() - running.flushed > FLUSH_S:
-            self.store.flush(running.row, make.epoch_records(running.rows))
+            self._writer.flush(running.row, _records(running.rows))
             running.flushed = time.monotonic()
         if task.spec.phase is not Phase.SEARCH or self.study.search.pruner == "none":
             return True
@@ -107,7 +109,7 @@ class StudyDirector:
         row["test_value"] = make.test_value(task.spec.phase, dict(end.test), self.study.objectives[0].metric)
         if end.state is State.PRUNED and running.rows:
             row["epochs"] = running.rows[-1].epoch
-        self.store.commit(row, make.epoch_records(running.rows))
+        self._writer.commit(row, _records(running.rows))
         if end.state.final:
             self.committed += 1
             self.cells[task.cell].finish(
@@ -125,12 +127,16 @@ class StudyDirector:
             deaths = running.deaths + (end.reason == WORKER_DIED)
             self._redo.append(Open(task.cell, running.trial, task.attempt, deaths))
 
-    def interrupt(self) -> None:
-        """Close every running attempt: the driver stops, the trials run again at the next launch."""
+    def close(self) -> None:
+        """Close what still runs (it runs again at the next launch) and wait for the last write.
+
+        Raises StoreError if something could not be written.
+        """
         for trial_id in list(self._running):
             running = self._running.pop(trial_id)
             row = make.end_row(running.row, TrialEnd(State.INTERRUPTED, DRIVER), ())
-            self.store.commit(row, make.epoch_records(running.rows))
+            self._writer.commit(row, _records(running.rows))
+        self._writer.close()
 
     # -- helpers --------------------------------------------------------------------------------------
 
@@ -159,7 +165,7 @@ class StudyDirector:
         row = make.start_row(
             task, label=label, searched=self._columns(cell, trial), fingerprint=self.fingerprint
         )
-        self.store.start(row)
+        self._writer.start(row)
         stages = main_stages(trial.spec)
         self._running[trial.spec.id] = _Running(task, trial, row, stages, deaths=deaths)
         return task
@@ -228,6 +234,12 @@ class StudyDirector:
             failed=sum(trial.state is State.FAILED for trial in ended),
             best=tuple(best),
         )
+
+
+def _records(rows: Sequence[EpochRow]) -> Callable[[], list[dict[str, Any]]]:
+    """The rows so far as records, made by whoever writes them."""
+    now = tuple(rows)
+    return lambda: make.epoch_records(now)
 
 
 def protocol(study: StudySpec) -> Mapping[str, Any]:

@@ -77,7 +77,7 @@ class Study:
             with watch(director) if watch is not None else nullcontext():
                 engine.run(director)
         finally:
-            director.interrupt()
+            director.close()
         self._drop_checkpoints(director)
         snapshot = director.snapshot()
         return Summary(

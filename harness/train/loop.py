@@ -342,7 +342,9 @@ def trainable(model: nn.Module) -> int:
 def artifact_id(stage: Stage, dataset: Mapping[str, Any]) -> str:
     """The identity of a shared artifact: its data, and the content that the stage declares."""
     content = dict(stage.artifact or ())
-    return content_id({"stage": stage.name, "epochs": stage.epochs, "dataset": dict(dataset), "content": content})
+    return content_id(
+        {"stage": stage.name, "epochs": stage.epochs, "dataset": dict(dataset), "content": content}
+    )
 
 
 __all__ = ["Learner", "TrialLoop", "artifact_id", "trainable"]
