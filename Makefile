@@ -1,0 +1,31 @@
+# The four scripts of the project, the same here and in CI. Needs Python >= 3.11, git and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: install quickstart check test clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e ".[data,test,dev]"
+	touch $(STAMP)
+
+quickstart: $(STAMP)
+	$(BIN)/harness launch searchspaces/quickstart.yaml
+
+check: $(STAMP)
+	$(BIN)/ruff format --check harness tests benchmarks
+	$(BIN)/ruff check harness tests benchmarks
+	$(BIN)/mypy
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -q
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache results/trials results/epochs \
+	  results/studies results/checkpoints results/artifacts results/reports results/quarantine
