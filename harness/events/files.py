@@ -2,9 +2,10 @@
 
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,31 +20,26 @@ def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
     The same arrays give the same bytes.
     """
-    aside = path.with_name(f"{_ASIDE}{uuid.uuid4().hex[:12]}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # its stub wants a bool
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise DataError(f"cannot write {path}: {error.strerror}. What is finished stays") from error
+    _write(path, lambda file: np.savez_compressed(file, **dict(arrays)))  # type: ignore[arg-type]
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file aside, fsync, rename. Raises DataError where the disk refuses."""
+    _write(path, lambda file: file.write(text.encode()))
+
+
+def _write(path: Path, content: Callable[[IO[bytes]], object]) -> None:
     aside = path.with_name(f"{_ASIDE}{uuid.uuid4().hex[:12]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with aside.open("wb") as file:
+            content(file)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink()
         raise DataError(f"cannot write {path}: {error.strerror}. What is finished stays") from error
 
 
