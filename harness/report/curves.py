@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.report import stats, times
+from harness.report import stats
 from harness.report.frames import KEY, last_attempts, number, study_view
 from harness.report.leaderboard import tables_of
 from harness.report.rows import CellRows
@@ -142,31 +142,27 @@ def time_curves(
 
 def _curve(table: Table, data: CellRows) -> Curve:
     """One cell's curves over the seeds whose times count and the failed ones."""
-    view, chosen = table.view, table.timed(data)
+    timing = table.timings[data.cell.name]
     failed = int((data.scored["state"] != "COMPLETE").sum())
-    curve = times.selecting_stages(chosen.rows, times.validation(data.curves, view.metric))
-    clocks = times.clocks(chosen.rows, data.curves, chosen.clock)
-    joined = curve.merge(clocks, on=KEY).sort_values([*KEY, "epoch"], kind="stable")
-    parts = [part for _, part in joined.groupby(KEY, sort=True)]
-    total = [(_floats(p[chosen.clock]) + _floats(p["offset"]), _floats(p["value"])) for p in parts]
-    snn = [(np.maximum(x - p["pretrain"].iloc[0], 0.0), y) for (x, y), p in zip(total, parts, strict=True)]
-    by_epoch = [(_floats(p["epoch"]), _floats(p["value"])) for p in parts]
+    parts = [part for _, part in timing.curve.groupby("trial_id", sort=True)]
     lost = [] if math.isnan(data.cell.chance) else [data.cell.chance] * failed
-    best = stats.spread(clocks["best"]).median
-    best_snn = stats.spread(np.maximum(clocks["best"] - clocks["pretrain"], 0.0)).median
-    value = stats.spread(_floats(chosen.rows["value"])).median
+
+    def against(x: str) -> Steps:
+        return over_seeds([(_floats(p[x]), _floats(p["value"])) for p in parts], lost)
+
+    value = stats.spread(_floats(timing.chosen.rows["value"])).median
     return Curve(
         cell=data.cell.name,
         label=data.cell.label,
-        total=over_seeds(total, lost),
-        snn=over_seeds(snn, lost),
-        by_epoch=over_seeds(by_epoch, lost),
-        train_loss=_train_loss(data, chosen.rows),
-        best=(best, value),
-        best_snn=(best_snn, value),
+        total=against("total"),
+        snn=against("snn"),
+        by_epoch=against("epoch"),
+        train_loss=_train_loss(data, timing.chosen.rows),
+        best=(stats.spread(timing.table["best"]).median, value),
+        best_snn=(stats.spread(timing.best_snn).median, value),
         seeds=len(parts),
         failed=failed,
-        comparable=chosen.comparable or table.provisional,
+        comparable=timing.chosen.comparable or table.provisional,
     )
 
 

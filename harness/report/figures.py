@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from harness.report.canvas import axis_name, legend_below, new_figure, save, style
 from harness.report.curves import Curve, CurveSet, Steps
 from harness.report.formatting import fixed, time_unit
-from harness.report.times import CPU_CLOCK
+from harness.report.hardware import CPU_CLOCK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,8 @@ from __future__ import annotations
 from harness.report.values import Flag
 
 FAILED = Flag(
-    "failed", "Failed seeds are scored at chance level (or the cell's worst seed, if lower) and counted."
+    "failed",
+    "Failed seeds score chance level (forecasts: the train mean), or the cell's worst seed if worse.",
 )
 NO_CHANCE = Flag(
     "no chance", "No chance level is known: failed seeds are scored at the worst seed of the table."

@@ -29,17 +29,20 @@ def fixed(value: float, digits: int) -> str:
 
 
 def score(summary: Summary, scale: float, digits: int | None = None) -> str:
-    """``94.10 ± 0.46``; the mean alone for one seed, a dash for none."""
+    """``94.10 ± 0.46``; the mean alone for one seed, a dash for none, ``± 0`` where nothing varies."""
     if digits is None:
-        digits = decimals(summary.half * scale) if summary.half > 0 else (2 if scale == 100 else 4)
+        digits = score_digits([summary], scale)
     mean = fixed(summary.mean * scale, digits)
-    return mean if math.isnan(summary.half) else f"{mean} ± {fixed(summary.half * scale, digits)}"
+    if math.isnan(summary.half):
+        return mean
+    return f"{mean} ± {fixed(summary.half * scale, digits) if summary.half > 0 else 0}"
 
 
 def score_digits(summaries: Iterable[Summary], scale: float) -> int:
     """One number of decimals for a column: what its narrowest interval needs, four at most."""
     halves = [s.half * scale for s in summaries if s.half > 0]
-    return min(decimals(min(halves)), 4) if halves else (2 if scale == 100 else 4)
+    least, usual = (0, 2) if scale == 100 else (3, 4)
+    return max(least, min(decimals(min(halves)), 4)) if halves else usual
 
 
 def rank(found: tuple[int, int] | None) -> str:

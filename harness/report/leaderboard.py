@@ -15,6 +15,7 @@ import pandas as pd
 from harness.errors import HarnessError
 from harness.report import flags, stats, times
 from harness.report.frames import KEY, CellInfo, StudyView, curves_of, last_attempts, parse, study_view
+from harness.report.hardware import hardware_of
 from harness.report.published import beside
 from harness.report.rows import FORECAST_METRICS, CellRows, measured, pareto, pick
 from harness.report.scoring import Table, baseline_of, row_of
@@ -97,7 +98,7 @@ def _table(view: StudyView, cells: tuple[CellRows, ...], target: float | None) -
     provisional = not any(data.final for data in cells)
     scored = pd.concat([data.scored for data in cells])
     value, origin = _targets(view, cells, target)
-    return Table(view, cells, provisional, times.hardware_of(view, scored), value, origin, _floors(cells))
+    return Table(view, cells, provisional, hardware_of(view, scored), value, origin, _floors(cells))
 
 
 def _floors(cells: tuple[CellRows, ...]) -> dict[str, float]:
@@ -181,9 +182,9 @@ def _with_time_ranks(table: Table, rows: list[Row]) -> list[Row]:
         return rows
     seconds: dict[str, dict[int, float]] = {}
     for row, data in zip(rows, table.cells, strict=True):
-        chosen = table.timed(data)
-        if row.times is not None and chosen.comparable:
-            best = times.clocks(chosen.rows, data.curves, chosen.clock)
+        timing = table.timings[data.cell.name]
+        if row.times is not None and timing.chosen.comparable:
+            best = timing.table
             seconds[row.cell] = dict(zip(best["seed"].tolist(), best["best"].tolist(), strict=True))
     ranks = times.rank_times(seconds)
     return [

@@ -12,8 +12,9 @@ from harness.report.curves import CurveSet, LineSet
 from harness.report.formatting import DASH, fixed, significant
 from harness.report.frames import StudyView
 from harness.report.page_style import CSS
+from harness.report.remarks import remarks
 from harness.report.search import History, Importance
-from harness.report.sheets import Sheet, remarks, sheets, title
+from harness.report.sheets import Sheet, sheets, title
 from harness.report.values import Board, Group
 
 SHORT = 22

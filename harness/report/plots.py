@@ -10,8 +10,8 @@ from harness.report.canvas import axis_name, style
 from harness.report.curves import Curve, CurveSet, LineSet, Steps
 from harness.report.families import HISTOGRAM
 from harness.report.formatting import fixed, time_unit
+from harness.report.hardware import CPU_CLOCK
 from harness.report.search import History
-from harness.report.times import CPU_CLOCK
 from harness.report.values import Group, Row
 
 Plot = dict[str, Any]

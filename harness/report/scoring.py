@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import pandas as pd
+from functools import cached_property
 
 from harness.errors import UnknownNameError
 from harness.report import flags, stats, times
 from harness.report.frames import StudyView, parse
+from harness.report.hardware import Hardware, choose
 from harness.report.rows import CellRows, cost_of, measured, other_metrics, seed_scores
-from harness.report.times import Hardware, Timed
+from harness.report.times import Timing
 from harness.report.values import Flag, Row, TargetTime
 
 
@@ -41,9 +41,14 @@ class Table:
         """Seeds a row should have."""
         return 1 if self.provisional else self.view.budget("final", "seeds")
 
-    def timed(self, data: CellRows) -> Timed:
-        """The rows of a cell whose times count."""
-        return times.timed(self.view, data.scored, self.hardware)
+    @cached_property
+    def timings(self) -> dict[str, Timing]:
+        """The times of each cell."""
+        found = {}
+        for data in self.cells:
+            chosen = choose(self.view, data.scored, self.hardware)
+            found[data.cell.name] = times.timing_of(chosen, data.curves, self.view.metric)
+        return found
 
 
 def row_of(table: Table, data: CellRows) -> Row:
@@ -54,7 +59,7 @@ def row_of(table: Table, data: CellRows) -> Row:
     seeds = seed_scores(scored, table.column, floor, maximize=maximize) if counted else ()
     score = stats.summarize([s.value for s in seeds])
     values = [s.value for s in seeds if not math.isnan(s.value)]
-    chosen = table.timed(data)
+    timing = table.timings[cell.name]
     return Row(
         cell=cell.name,
         label=cell.label,
@@ -67,13 +72,13 @@ def row_of(table: Table, data: CellRows) -> Row:
         unfinished=data.unfinished,
         planned=table.planned,
         metrics=other_metrics(data, table.view, table.floors) if data.final else (),
-        times=times.cell_times(chosen, data.curves) if counted else None,
+        times=times.cell_times(timing) if counted else None,
         targets=tuple(target_of(table, data, target) for target in table.targets if seeds),
         cost=cost_of(scored, data.curves),
         budget=data.budget,
         config=str(scored["config"].iloc[0]) if len(scored) else "",
         params=tuple(sorted(parse(scored["params"].iloc[0], {}).items())) if len(scored) else (),
-        flags=(*failing, *time_flags(chosen, data), *state_flags(table, data, score.n)),
+        flags=(*failing, *time_flags(timing), *state_flags(table, data, score.n)),
     )
 
 
@@ -110,35 +115,25 @@ def baseline_of(view: StudyView, cells: Sequence[CellRows]) -> CellRows | None:
 
 def target_of(table: Table, data: CellRows, target: float) -> TargetTime:
     """The time to a target, beside the baseline cell's where both may be compared."""
-    own = _seconds_to_target(table, data, target)
-    base = baseline_of(table.view, table.cells)
-    if base is None or not (table.timed(base).comparable and table.timed(data).comparable):
-        return times.target_time(own, None, target=target, cell=data.cell.name)
-    against = _seconds_to_target(table, base, target)
-    return times.target_time(own, against, target=target, cell=data.cell.name)
-
-
-def _seconds_to_target(table: Table, data: CellRows, target: float) -> pd.DataFrame:
-    """Over the seeds whose times count and the failed ones, which never reach it."""
-    chosen, scored = table.timed(data), data.scored
-    failed = scored[scored["state"] != "COMPLETE"]
-    return times.times_to_target(
-        pd.concat([chosen.rows, failed]),
-        data.curves,
-        chosen.clock,
-        target=target,
-        metric=table.view.metric,
-        maximize=table.view.maximize,
+    base, name = baseline_of(table.view, table.cells), data.cell.name
+    own = _seconds(table, data, target)
+    comparable = base is not None and all(
+        table.timings[cell].chosen.comparable for cell in (base.cell.name, name)
     )
+    against = _seconds(table, base, target) if base is not None and comparable else None
+    return times.target_time(own, against, target=target, cell=name)
 
 
-def time_flags(chosen: Timed, data: CellRows) -> list[Flag]:
+def _seconds(table: Table, data: CellRows, target: float) -> times.Seconds:
+    """Over the seeds whose times count and the failed ones, which never reach it."""
+    scored = data.scored
+    lost = [int(seed) for seed in scored["seed"][scored["state"] != "COMPLETE"]]
+    return times.seconds_to(table.timings[data.cell.name], lost, target, maximize=table.view.maximize)
+
+
+def time_flags(timing: Timing) -> tuple[Flag, ...]:
     """What to say about a cell's times."""
-    found = list(chosen.flags)
-    if chosen.clock == times.CPU_CLOCK and len(chosen.rows):
-        estimated = times.clocks(chosen.rows, data.curves, chosen.clock)["estimated"]
-        found += [flags.CPU_PART] if bool(estimated.any()) else []
-    return found
+    return timing.chosen.flags + ((flags.CPU_PART,) if bool(timing.table["estimated"].any()) else ())
 
 
 def state_flags(table: Table, data: CellRows, n: int) -> list[Flag]:

@@ -17,10 +17,10 @@ from harness.report.formatting import (
     significant,
     time_unit,
 )
+from harness.report.hardware import CPU_CLOCK
 from harness.report.rows import FORECAST_METRICS
 from harness.report.stats import Summary
-from harness.report.times import CPU_CLOCK
-from harness.report.values import Board, Group, PublishedRow, Row
+from harness.report.values import Budget, Group, PublishedRow, Row
 
 TIME_FLAGS = {flags.SHARED.code, flags.HARDWARE.code, flags.MIXED.code, flags.CPU_PART.code}
 
@@ -114,32 +114,20 @@ def targets(group: Group) -> Sheet:
     ]
     divisor, unit = time_unit(value for t, _ in found for value in (t.total, t.snn))
     unit = f"CPU {unit}" if group.clock == CPU_CLOCK else unit
-    rows = tuple(
-        (
-            fixed(t.target * group.scale, 2) + group.unit,
-            row.label,
-            significant(t.total / divisor),
-            significant(t.snn / divisor),
-            f"{t.reached}/{t.n}",
-            "baseline" if row.cell == group.baseline else ratio(t.ratio),
-            "baseline" if row.cell == group.baseline else ratio(t.ratio_snn),
-        )
-        for t, row in found
-    )
-    against = "ratio to baseline (95 %)" if group.baseline else "ratio"
+    rows = []
+    for t, row in found:
+        times = [significant(t.total / divisor), significant(t.snn / divisor), f"{t.reached}/{t.n}"]
+        if group.baseline is not None:
+            own = row.cell == group.baseline
+            times += ["baseline"] * 2 if own else [ratio(t.ratio), ratio(t.ratio_snn)]
+        rows.append((fixed(t.target * group.scale, 2) + group.unit, row.label, *times))
+    headers = ("target", "cell", f"time ({unit})", "without pretraining", "reached")
+    more = ("ratio to baseline (95 %)", "same, without pretraining") if group.baseline is not None else ()
     return Sheet(
         f"Time to target on validation ({unit}, median over seeds)",
-        (
-            "target",
-            "cell",
-            f"time ({unit})",
-            "without pretraining",
-            "reached",
-            against,
-            "same, without pretraining",
-        ),
-        "llrrrrr",
-        rows,
+        (*headers, *more),
+        "llrrr" + "r" * len(more),
+        tuple(rows),
         tuple(_marks(group, row, TIME_FLAGS) for _, row in found),
         1,
     )
@@ -157,7 +145,7 @@ def costs(group: Group) -> Sheet:
             quantity(row.cost.synops),
             significant(row.cost.energy_nj),
             quantity(row.cost.peak_mib),
-            f"{row.budget.finished} ({row.budget.pruned} pruned, {row.budget.failed} failed)",
+            _trials(row.budget),
         )
         for row in group.rows
     )
@@ -216,46 +204,14 @@ def published(group: Group, limit: int | None) -> Sheet:
     )
 
 
-def remarks(board: Board, group: Group) -> tuple[str, ...]:
-    """What a reader needs to judge the tables, without the numbered footnotes."""
-    found = list(group.notes)
-    if not group.provisional:
-        found.append(
-            "Mean ± half width of the 95 % t interval over final seeds; test is read in that phase only."
-        )
-        found.append("A rank range holds every rank that paired differences (Holm, 5 %) leave open.")
-    if not math.isnan(group.smallest_gap):
-        found.append(
-            f"Smallest gap these seeds can separate (80 % power): {_points(group, group.smallest_gap)}."
-        )
-    if not math.isnan(group.test_gap):
-        found.append(
-            f"The size of the test set alone leaves ± {_points(group, group.test_gap)} (95 %, binomial)."
-        )
-    if any(row.times for row in group.rows):
-        clock = "CPU seconds inside the training clock" if group.clock == CPU_CLOCK else "training clock"
-        found.append(
-            f"Times: {clock}, on {group.device_name or 'unnamed hardware'}; evaluation is not in it."
-        )
-    if group.targets:
-        found.append(f"Target: {group.target_from}. Not reached counts as infinite.")
-        ratios = [r for row in group.rows for t in row.targets for r in (t.ratio, t.ratio_snn) if r]
-        if any(r.value == 0 for r in ratios):
-            found.append("A ratio of 0.00: the median seed of the baseline never reached that target.")
-    if any(name.startswith("legacy_") for row in group.rows for name, _ in row.metrics):
-        found.append("Columns named legacy_ take the best epoch on the test set; nothing is ranked by them.")
-    rules = dict.fromkeys(row.cost.energy_rule for row in group.rows if row.cost.energy_rule)
-    found += [f"Energy is an estimate: {rule}." for rule in rules]
-    return (
-        *found,
-        *board.notes,
-        f"Scoring version {board.scoring}; launch {board.launch}, {board.launched_at}.",
-    )
-
-
 def _marks(group: Group, row: Row, only: set[str] | None = None) -> tuple[int, ...]:
     numbers = group.footnotes()
     return tuple(sorted(numbers[f.text] for f in row.flags if only is None or f.code in only))
+
+
+def _trials(budget: Budget) -> str:
+    parts = [f"{n} {what}" for n, what in ((budget.pruned, "pruned"), (budget.failed, "failed")) if n]
+    return f"{budget.finished} ({', '.join(parts)})" if parts else str(budget.finished)
 
 
 def _shown(name: str) -> bool:
@@ -269,10 +225,6 @@ def _metric_column(group: Group, name: str, found: list[Summary | None]) -> tupl
     digits = score_digits([s for s in found if s is not None], scale)
     texts = [DASH if s is None or s.n == 0 else score(s, scale, digits) for s in found]
     return (f"{name} (%)" if scale == 100 else name), texts
-
-
-def _points(group: Group, gap: float) -> str:
-    return f"{significant(gap * group.scale, 2)} {'points' if group.scale == 100 else group.metric}"
 
 
 def _published_value(row: PublishedRow) -> str:

@@ -7,7 +7,8 @@ import io
 import math
 from typing import TYPE_CHECKING
 
-from harness.report.sheets import Sheet, remarks, sheets
+from harness.report.remarks import remarks
+from harness.report.sheets import Sheet, sheets
 from harness.report.values import Board, Group, Row
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _record(board: Board, group: Group, row: Row) -> dict[str, object]:
         "planned": row.planned,
         "worst": row.worst,
         "seeds": ";".join(str(s.seed) for s in row.seeds),
-        "values": ";".join(f"{s.value!r}" for s in row.seeds),
+        "values": ";".join(str(_raw(s.value)) for s in row.seeds),
     }
     for name, summary in row.metrics:
         found |= {f"{name}.mean": summary.mean, f"{name}.half_95": summary.half}

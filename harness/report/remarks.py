@@ -1,0 +1,50 @@
+"""What a reader needs to know to judge a table, in sentences."""
+
+from __future__ import annotations
+
+import math
+
+from harness.report.formatting import significant
+from harness.report.hardware import CPU_CLOCK
+from harness.report.values import Board, Group
+
+
+def remarks(board: Board, group: Group) -> tuple[str, ...]:
+    """What a reader needs to judge the tables, without the numbered footnotes."""
+    found = list(group.notes)
+    if not group.provisional:
+        found.append(
+            "Mean ± half width of the 95 % t interval over final seeds; test is read in that phase only."
+        )
+        found.append("A rank range holds every rank that paired differences (Holm, 5 %) leave open.")
+    if not math.isnan(group.smallest_gap):
+        found.append(
+            f"Smallest gap these seeds can separate (80 % power): {_points(group, group.smallest_gap)}."
+        )
+    if not math.isnan(group.test_gap):
+        found.append(
+            f"The size of the test set alone leaves ± {_points(group, group.test_gap)} (95 %, binomial)."
+        )
+    if any(row.times for row in group.rows):
+        clock = "CPU seconds inside the training clock" if group.clock == CPU_CLOCK else "training clock"
+        found.append(
+            f"Times: {clock}, on {group.device_name or 'unnamed hardware'}; evaluation is not in it."
+        )
+    if group.targets:
+        found.append(f"Target: {group.target_from}. Not reached counts as infinite.")
+        ratios = [r for row in group.rows for t in row.targets for r in (t.ratio, t.ratio_snn) if r]
+        if any(r.value == 0 for r in ratios):
+            found.append("A ratio of 0.00: the median seed of the baseline never reached that target.")
+    if any(name.startswith("legacy_") for row in group.rows for name, _ in row.metrics):
+        found.append("Columns named legacy_ take the best epoch on the test set; nothing is ranked by them.")
+    rules = dict.fromkeys(row.cost.energy_rule for row in group.rows if row.cost.energy_rule)
+    found += [f"Energy is an estimate: {rule}." for rule in rules]
+    return (
+        *found,
+        *board.notes,
+        f"Scoring version {board.scoring}; launch {board.launch}, {board.launched_at}.",
+    )
+
+
+def _points(group: Group, gap: float) -> str:
+    return f"{significant(gap * group.scale, 2)} {'points' if group.scale == 100 else group.metric}"
