@@ -64,6 +64,8 @@ class NetworkLearner(Learner):
             v_threshold=v_threshold,
             generator=generator,
         )
+        if self.job.device.type == "cpu":  # convolutions of few channels are a sixth faster so
+            return network.to(memory_format=torch.channels_last)
         return network.to(self.job.device)
 
     @property
