@@ -1,17 +1,15 @@
 """Checks of a user's own arrays: one clear line each, naming the file and the array."""
 
-import zipfile
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 from pydantic import field_validator
 
 from harness.contracts.data import NoOptions
 from harness.datasets._splits import Splits, cut, three_way
-from harness.errors import DataError, UnknownNameError
+from harness.datasets._user_file import UserFile
+from harness.errors import DataError
 
 LAYOUTS: Final = ("nc", "ntc", "nchw", "ntchw")
 """Layouts of a batch; a file may hold the axes in another order, and leave out a c of size 1."""
@@ -51,58 +49,6 @@ class NpzOptions(NoOptions):
     @classmethod
     def _tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
-
-
-class UserFile:
-    """An .npz file of a user's: arrays by name, nothing unpickled, every error with the file's name.
-
-    Raises DataError where the file is absent or no .npz.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        if not path.is_file():
-            raise DataError(f"{path}: no such file")
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
-        except (zipfile.BadZipFile, OSError) as error:
-            raise DataError(f"{path}: not an .npz file ({error}); write it with numpy.savez") from None
-        self.keys = [name.removesuffix(".npy") for name in names]
-
-    def header(self, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        """Shape and dtype of an array without reading it. Raises DataError, UnknownNameError."""
-        self._known(key)
-        try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(f"{key}.npy") as file:
-                version = npy.read_magic(file)
-                read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-                shape, _, dtype = read(file)
-        except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-            raise DataError(f"{self.path}: array '{key}' cannot be read: {error}") from None
-        self._plain(key, dtype)
-        return shape, dtype
-
-    def read(self, key: str) -> NDArray[Any]:
-        """An array. Raises DataError, UnknownNameError."""
-        self.header(key)
-        try:
-            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                array: NDArray[Any] = file[key]
-        except Exception as error:  # truncated members raise zip, zlib and value errors
-            raise DataError(f"{self.path}: array '{key}' cannot be read: {error}") from error
-        return array
-
-    def _known(self, key: str) -> None:
-        if key not in self.keys:
-            raise DataError(f"{self.path}: {UnknownNameError('array', key, self.keys)}")
-
-    def _plain(self, key: str, dtype: np.dtype[Any]) -> None:
-        if dtype.hasobject:
-            raise DataError(
-                f"{self.path}: array '{key}' holds Python objects, which need unpickling: refused. "
-                "Save numbers; sequences of different lengths padded, with their lengths beside them"
-            )
 
 
 def read_labels(file: UserFile, key: str, samples: int | None = None) -> NDArray[np.int64]:

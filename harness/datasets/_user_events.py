@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.datasets._events import flat_units
-from harness.datasets._user import NpzOptions, UserFile
+from harness.datasets._user import NpzOptions
+from harness.datasets._user_file import UserFile
 from harness.errors import DataError
 
 _MICROSECONDS: Final = {"us": 1, "ms": 1_000, "s": 1_000_000}

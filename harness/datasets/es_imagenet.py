@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from harness.contracts.data import Arrays, Dataset, DatasetCard, Split, SplitName
 from harness.datasets._files import data_path, file_sha256
 from harness.datasets._lazy import FileSplit, as_array
-from harness.datasets._splits import counts, with_valid
+from harness.datasets._splits import Splits, counts, with_valid
 from harness.errors import DataError
 from harness.events.odg import LONGER_SIDE, STEPS
 
@@ -26,7 +26,7 @@ CANVAS: Final = 256
 CROP: Final = slice(16, 240)
 SIDE: Final = 224
 VALID_FRACTION: Final = 0.04
-_PARTS: Final = ("train", "val")
+PARTS: Final = ("train", "val")
 
 
 class Line(NamedTuple):
@@ -48,17 +48,17 @@ class EsImageNet(Dataset):
 
     def card(self) -> DatasetCard:
         """The card, from the label files. Raises MissingDataError, DataError."""
-        root = data_path(self.name, FOLDER, origin=ORIGIN)
-        parts = [read_labels(root, part) for part in _PARTS]
+        root = self._root()
+        parts = [read_labels(root, part) for part in self._parts(root)]
         y, test = _targets(parts)
-        digests = [file_sha256(_label_file(root, part)) for part in _PARTS]
+        digests = [file_sha256(_label_file(root, part)) for part in self._parts(root)]
         return DatasetCard(
             name=self.name,
             revision="-".join(digest[:8] for digest in digests),
             task="classification",
             layout="ntchw",
             shape=(STEPS, 2, SIDE, SIDE),
-            counts=counts(with_valid(y, test, VALID_FRACTION, self.name, "splits", 1)),
+            counts=counts(self._splits(y, test)),
             classes=int(y.max()) + 1,
             sha256=digests[0],
             licence="CC BY 4.0 (events); ImageNet's terms for the images behind them",
@@ -72,9 +72,9 @@ class EsImageNet(Dataset):
 
         Every file named must be there.
         """
-        root = data_path(self.name, FOLDER, origin=ORIGIN)
-        parts = [read_labels(root, part) for part in _PARTS]
-        for part, lines in zip(_PARTS, parts, strict=True):
+        root = self._root()
+        parts = [read_labels(root, part) for part in self._parts(root)]
+        for part, lines in zip(self._parts(root), parts, strict=True):
             _check_files(root, _label_file(root, part), lines)
         y, test = _targets(parts)
         lines = [line for part in parts for line in part]
@@ -83,11 +83,18 @@ class EsImageNet(Dataset):
 
     def split(self, arrays: Arrays, name: SplitName) -> Split:
         """The authors' val split as test; train and valid drawn from their train split."""
-        root = data_path(self.name, FOLDER, origin=ORIGIN)
-        test = np.asarray(arrays["test"])
-        index = with_valid(arrays["y"], test, VALID_FRACTION, self.name, "splits", 1)[name]
+        index = self._splits(arrays["y"], np.asarray(arrays["test"]))[name]
         load = partial(_load, arrays["size"])
-        return FileSplit(root, arrays["file"], arrays["y"], index, load)
+        return FileSplit(self._root(), arrays["file"], arrays["y"], index, load)
+
+    def _root(self) -> Path:
+        return data_path(self.name, FOLDER, origin=ORIGIN)
+
+    def _parts(self, root: Path) -> tuple[str, ...]:
+        return PARTS
+
+    def _splits(self, y: NDArray[np.int64], test: NDArray[np.bool_]) -> Splits:
+        return with_valid(y, test, VALID_FRACTION, self.name, "splits", 1)
 
 
 def read_labels(root: Path, part: str) -> list[Line]:
@@ -188,4 +195,4 @@ def _check_files(root: Path, labels: Path, lines: Sequence[Line]) -> None:
 
 def _targets(parts: Sequence[Sequence[Line]]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     y = np.array([line.label for part in parts for line in part], dtype=np.int64)
-    return y, np.repeat([False, True], [len(part) for part in parts])
+    return y, np.repeat([False, True], [len(parts[0]), sum(len(part) for part in parts[1:])])

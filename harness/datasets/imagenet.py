@@ -19,7 +19,7 @@ from harness.contracts.data import (
 from harness.datasets._files import data_path
 from harness.datasets._lazy import FileSplit, as_array
 from harness.datasets._recordings import listing_sha256
-from harness.datasets._splits import counts, with_valid
+from harness.datasets._splits import Splits, counts, with_valid
 from harness.errors import DataError
 from harness.events.images import read_rgb
 
@@ -28,10 +28,10 @@ FOLDER: Final = "imagenet"
 MEAN: Final = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 STD: Final = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 VALID_FRACTION: Final = 0.04
-_PARTS: Final = ("train", "val")
+PARTS: Final = ("train", "val")
 _MARGIN: Final = 256 / 224
-Files = tuple[tuple[Path, ...], tuple[Path, ...]]
-"""Training and validation images."""
+Files = tuple[tuple[Path, ...], ...]
+"""The images of each part: training and validation, or all."""
 
 
 class ImageNetOptions(NoOptions):
@@ -62,7 +62,7 @@ class ImageNet(Dataset):
             task="classification",
             layout="nchw",
             shape=(3, pixels, pixels),
-            counts=counts(with_valid(y, test, VALID_FRACTION, self.name, "splits", 1)),
+            counts=counts(self._splits(y, test)),
             classes=len(classes),
             sha256=sha256,
             licence="ImageNet's terms, research use",
@@ -81,25 +81,36 @@ class ImageNet(Dataset):
 
     def split(self, arrays: Arrays, name: SplitName) -> Split:
         """The official validation images as test; train and valid drawn from the training ones."""
-        root = data_path(self.name, FOLDER, origin=ORIGIN)
-        test = np.asarray(arrays["test"])
-        index = with_valid(arrays["y"], test, VALID_FRACTION, self.name, "splits", 1)[name]
-        return FileSplit(root, arrays["file"], arrays["y"], index, self._load)
+        index = self._splits(arrays["y"], np.asarray(arrays["test"]))[name]
+        return FileSplit(self._root(), arrays["file"], arrays["y"], index, self._load)
+
+    def _root(self) -> Path:
+        return data_path(self.name, FOLDER, origin=ORIGIN)
+
+    def _splits(self, y: NDArray[np.int64], test: NDArray[np.bool_]) -> Splits:
+        return with_valid(y, test, VALID_FRACTION, self.name, "splits", 1)
 
     def _load(self, path: Path, position: int) -> NDArray[np.float32]:
         return centre_crop(read_rgb(path), self.options.pixels)
 
+    def _parts(self, root: Path) -> tuple[str, ...]:
+        return PARTS
+
     def _files(self) -> tuple[Path, list[str], Files]:
-        root = data_path(self.name, FOLDER, origin=ORIGIN)
-        folders = [set(_folders(root / part)) for part in _PARTS]
-        if not folders[0] or folders[0] != folders[1]:
-            raise DataError(
-                f"{root}: train has {len(folders[0])} class folders, val {len(folders[1])}: expected "
-                "the same classes in both, train/<class>/<image> and val/<class>/<image>"
+        root = self._root()
+        parts = self._parts(root)
+        folders = [set(_folders(root / part)) for part in parts]
+        if not folders[0] or any(found != folders[0] for found in folders):
+            counted = ", ".join(
+                f"{part} has {len(found)} class folders" for part, found in zip(parts, folders, strict=True)
             )
-        classes = sorted(folders[0])
-        changed = tuple((root / part).stat().st_mtime_ns for part in _PARTS)
-        return root, classes, _listed(root, tuple(classes), changed)
+            raise DataError(
+                f"{root}: {counted}: expected the same classes in all, as in train/<class>/<image> "
+                "and val/<class>/<image>"
+            )
+        classes = tuple(sorted(folders[0]))
+        changed = tuple((root / part).stat().st_mtime_ns for part in parts)
+        return root, list(classes), _listed(root, parts, classes, changed)
 
 
 def _folders(root: Path) -> list[str]:
@@ -107,17 +118,16 @@ def _folders(root: Path) -> list[str]:
 
 
 @lru_cache(maxsize=2)
-def _listed(root: Path, classes: tuple[str, ...], changed: tuple[int, ...]) -> Files:
+def _listed(root: Path, parts: tuple[str, ...], classes: tuple[str, ...], changed: tuple[int, ...]) -> Files:
     """All images by part; listed once a process while no class folder comes or goes."""
-    parts = [
-        tuple(path for name in classes for path in sorted((root / part / name).iterdir())) for part in _PARTS
-    ]
-    return parts[0], parts[1]
+    return tuple(
+        tuple(path for name in classes for path in sorted((root / part / name).iterdir())) for part in parts
+    )
 
 
 @lru_cache(maxsize=2)
 def _sha256(root: Path, files: Files) -> str:
-    return listing_sha256([*files[0], *files[1]], root)
+    return listing_sha256([path for part in files for path in part], root)
 
 
 def centre_crop(rgb: NDArray[np.uint8], pixels: int) -> NDArray[np.float32]:
@@ -137,4 +147,6 @@ def centre_crop(rgb: NDArray[np.uint8], pixels: int) -> NDArray[np.float32]:
 def _targets(classes: list[str], files: Files) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     number = {name: label for label, name in enumerate(classes)}
     y = [number[path.parent.name] for part in files for path in part]
-    return np.array(y, dtype=np.int64), np.repeat([False, True], [len(part) for part in files])
+    return np.array(y, dtype=np.int64), np.repeat(
+        [False, True], [len(files[0]), sum(len(part) for part in files[1:])]
+    )

@@ -1,4 +1,4 @@
-"""`npz`: a user's own file, dense arrays or event recordings, with its arrays named in the study.
+"""`npz` and `h5`: a user's own file, dense arrays or events, with its arrays named in the study.
 
 ::
 
@@ -26,6 +26,7 @@ from harness.datasets import _user as user
 from harness.datasets import _user_events as events
 from harness.datasets._files import file_sha256
 from harness.datasets._splits import counts
+from harness.datasets._user_file import H5File, NpzFile, UserFile
 from harness.errors import DataError
 
 
@@ -35,15 +36,17 @@ class Npz(Dataset):
     name: ClassVar[str] = "npz"
     source: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = user.NpzOptions
+    file: ClassVar[type[UserFile]] = NpzFile
 
     def __init__(self, options: BaseModel | None = None) -> None:
         if options is None:
-            raise DataError("data set 'npz' needs a file: write dataset: {npz: my.npz, x: .., y: ..}")
+            wanted = f"{{{self.name}: my.{self.name}, x: .., y: ..}}"
+            raise DataError(f"data set '{self.name}' needs a file: write dataset: {wanted}")
         super().__init__(options)
 
     def card(self) -> DatasetCard:
         """The card, from headers, labels and splits. Raises DataError where the file is wrong."""
-        file = user.UserFile(Path(self.options.path))
+        file = self.file(Path(self.options.path))
         digest = file_sha256(file.path)
         if self.options.layout == "events":
             samples, layout = events.samples(file, self.options), "events"
@@ -78,7 +81,7 @@ class Npz(Dataset):
 
     def prepare(self) -> Arrays:
         """`x` or `time_us`, `unit`, `offset`; `y`, `train`, `valid`, `test` indices. Raises DataError."""
-        file = user.UserFile(Path(self.options.path))
+        file = self.file(Path(self.options.path))
         if self.options.layout == "events":
             arrays = events.read(file, self.options)
             samples = len(arrays["offset"]) - 1
@@ -100,7 +103,7 @@ class Npz(Dataset):
         scale = float(self.options.scale)
         return ArraySplit(arrays["x"], arrays["y"], index, scale=scale, length=arrays.get("length"))
 
-    def _axes(self, file: user.UserFile) -> str:
+    def _axes(self, file: UserFile) -> str:
         if self.options.layout is not None:
             return str(self.options.layout)
         shape, _ = file.header(self.options.x)
@@ -111,7 +114,7 @@ class Npz(Dataset):
             "for instance layout: ntc or layout: nchw"
         )
 
-    def _lengths(self, file: user.UserFile, samples: int, steps: int) -> NDArray[np.int64]:
+    def _lengths(self, file: UserFile, samples: int, steps: int) -> NDArray[np.int64]:
         key = self.options.length
         length = file.read(key)
         if length.shape != (samples,) or length.dtype.kind not in "iu":
@@ -121,3 +124,10 @@ class Npz(Dataset):
                 f"{file.path}: lengths '{key}' are {length.min()}..{length.max()}: allowed 1..{steps}"
             )
         return length.astype(np.int64)
+
+
+class H5(Npz):
+    """A user's HDF5 file, dense or events; arrays in groups are named `group/array`."""
+
+    name: ClassVar[str] = "h5"
+    file: ClassVar[type[UserFile]] = H5File

@@ -64,11 +64,14 @@ class EsUcf101(Dataset):
         return FileSplit(root, arrays["file"], arrays["y"], _part(arrays, name), _load_events)
 
     def _files(self) -> tuple[Path, list[Path]]:
-        root = data_path(self.name, "es-ucf101", origin=EVENTS_ORIGIN) / "event_dvs"
+        root = self._root() / "event_dvs"
         files = sorted(root.glob("*.npz"))
         if not files:
             raise DataError(f"{root}: no .npz files")
         return root, files
+
+    def _root(self) -> Path:
+        return data_path(self.name, "es-ucf101", origin=EVENTS_ORIGIN)
 
 
 class Ucf101(Dataset):

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from harness.contracts.data import Batch, Dataset, SplitName
-from harness.datasets import es_imagenet, ucf101
+from harness.datasets import es_imagenet, folders, ucf101
 from harness.datasets.es_imagenet import EsImageNet
 from harness.datasets.imagenet import MEAN, STD, ImageNet, ImageNetOptions, centre_crop
 from harness.datasets.ucf101 import EsUcf101, Ucf101, UcfOptions
@@ -84,7 +84,7 @@ def test_imagenet_bad_folders(root: Path) -> None:
     with pytest.raises(DataError, match=r"val_1_0\.png is not an image"):
         whole(ImageNet(ImageNetOptions(pixels=28)))
     shutil.rmtree(root / "imagenet" / "val" / "n03")
-    with pytest.raises(DataError, match="train has 3 class folders, val 2"):
+    with pytest.raises(DataError, match="train has 3 class folders, val has 2"):
         ImageNet().card()
 
 
@@ -273,3 +273,25 @@ def test_ucf101_bad_files(root: Path) -> None:
         whole(Ucf101())
     with pytest.raises(DataError, match=r"the valid split is empty|the train split is empty"):
         ucf101.splits([f"v_Kick_g01_c{clip:02d}" for clip in range(1, 9)], "groups")
+
+
+def test_a_users_own_folders(root: Path) -> None:
+    images(root / "photos", {"train": 25, "val": 2})
+    convert.convert(sources.image_items(root / "photos"), convert.OdgWork(), root / "both")
+    flat = root / "photos" / "train"
+    convert.convert(sources.image_items(flat), convert.OdgWork(), root / "flat")
+    convert.convert(sources.clip_items(clips(root)), convert.VideoWork(), root / "clips")
+    cases: list[tuple[type[Dataset], dict[str, Any], list[int]]] = [
+        (folders.Images, {"path": str(root / "photos"), "pixels": 28}, [72, 3, 6]),
+        (folders.Images, {"path": str(flat), "pixels": 28}, [48, 12, 15]),
+        (folders.OdgEvents, {"path": str(root / "both")}, [72, 3, 6]),
+        (folders.OdgEvents, {"path": str(root / "flat")}, [48, 12, 15]),
+        (folders.ClipEvents, {"path": str(root / "clips"), "splits": "groups"}, [20, 4, 8]),
+    ]
+    for kind, options, wanted in cases:
+        batches = whole(kind(kind.Options(**options)))
+        assert [len(batch) for batch in batches.values()] == wanted
+        with pytest.raises(DataError, match="no such folder"):
+            kind(kind.Options(**(options | {"path": str(root / "none")}))).card()
+        with pytest.raises(DataError, match="needs a folder"):
+            kind()

@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from harness.contracts.data import Batch, Events, SplitName
 from harness.datasets._user import NpzOptions
-from harness.datasets.npz import Npz
+from harness.datasets.npz import H5, Npz
 from harness.errors import DataError
 
 N = 60
@@ -241,3 +242,37 @@ def test_identity_is_the_content(tmp_path: Path) -> None:
     other = dataset(save(tmp_path, **(GOOD | {"x": np.zeros((N, 4))}))).card()
     assert first.revision != other.revision
     assert dataset(save(tmp_path, **GOOD)).cache_key() == (first.sha256,)
+
+
+def test_hdf5_the_same_way(tmp_path: Path) -> None:
+    path = tmp_path / "my.h5"
+    code = np.arange(N) % 5 % 3
+    x = np.random.default_rng(0).random((N, 7, 4))
+    with h5py.File(path, "w") as file:
+        file["data/logmel"], file["label"] = x, labels()
+        file["split"] = np.array(NAMES, dtype=object)[code]
+        file["ragged"] = np.zeros(1)
+    options = {"x": "data/logmel", "y": "label", "split": "split", "layout": "ntc"}
+    data = H5(NpzOptions(path=str(path), **options))  # type: ignore[arg-type]
+    card = data.card()
+    assert (card.layout, card.shape, card.counts) == ("ntc", (7, 4), tuple(np.bincount(code)))
+    for number, batch in enumerate(every_batch(data).values()):
+        assert np.allclose(batch.x.numpy(), x[code == number])  # type: ignore[union-attr]
+    wrong = H5(NpzOptions(path=str(path), **(options | {"x": "logmel"})))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"unknown array 'logmel'\. Did you mean 'data/logmel'"):
+        wrong.card()
+    path.write_bytes(b"no hdf5")
+    with pytest.raises(DataError, match="not an HDF5 file"):
+        data.card()
+    with pytest.raises(DataError, match=r"write dataset: {h5: my\.h5"):
+        H5()
+
+
+def test_hdf5_variable_lengths_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "my.h5"
+    with h5py.File(path, "w") as file:
+        file["y"] = labels()
+        ragged = file.create_dataset("x", (N,), dtype=h5py.vlen_dtype(np.float32))
+        ragged[0] = np.zeros(3)
+    with pytest.raises(DataError, match="Save numbers; sequences of different lengths padded"):
+        H5(NpzOptions(path=str(path), layout="nc")).card()
