@@ -159,9 +159,19 @@ class VicElectricity(KnownSeries):
 
 
 class TrafficOptions(WindowOptions):
-    """Time stamps may jump (daylight saving): rows are kept as published."""
+    """SeqSNN's window, split and time features; stamps jump (daylight saving), rows stay as published."""
 
+    window: int = 12
+    train: float = 0.7
+    test: float = 0.1
+    time_features: bool = True
     missing: Missing = "keep"
+
+
+class WeekOptions(WindowOptions):
+    """SeqSNN's window for Solar and Electricity."""
+
+    window: int = 168
 
 
 class MetrLA(KnownSeries):
@@ -193,6 +203,7 @@ class Solar(KnownSeries):
     files = ("solar_AL.txt.gz", "solar_AL.txt")
     rows, variates = 52_560, 137
     timed = False
+    Options: ClassVar[type[BaseModel]] = WeekOptions
     origin = f"{_LSTNET}, folder solar-energy"
     licence, citation = "none stated", _LAI
 
@@ -204,5 +215,6 @@ class Electricity(KnownSeries):
     files = ("electricity.txt.gz", "electricity.txt")
     rows, variates = 26_304, 321
     timed = False
+    Options: ClassVar[type[BaseModel]] = WeekOptions
     origin = f"{_LSTNET}, folder electricity"
     licence, citation = "none stated", _LAI
