@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MissingDataError
+from harness.spec.file import StudyFile
 from harness.spec.load import load_study
 from harness.spec.plan import describe_plan
 
@@ -21,6 +22,17 @@ def test_study(path: Path) -> None:
         pytest.skip(str(error))
     assert spec.name == path.stem
     assert describe_plan(spec).trials > 0
+
+
+def test_the_example_of_the_readme_is_a_study_with_every_key(tmp_path: Path) -> None:
+    text = (STUDIES / "README.md").read_text().split("```yaml\n")[1].split("```")[0]
+    path = tmp_path / "example.yaml"
+    path.write_text(text)
+    spec = load_study(path)
+    assert [cell.label for cell in spec.cells] == ["ann", "lif", "plif"]
+    assert "neuron.v_threshold" in spec.cells[1].space.names
+    missing = [key for key in StudyFile.model_fields if f"\n{key}:" not in f"\n{text}"]
+    assert missing == []
 
 
 def test_quickstart_is_small_and_searches_both_pipelines() -> None:
