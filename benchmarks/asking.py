@@ -3,9 +3,10 @@
     python benchmarks/asking.py            # 300 to 10,000 finished trials of 20 epochs, about two minutes
     python benchmarks/asking.py --quick    # 300 and 1,000
 
-One row a sampler and size: the median of ask + add (pending) + add (finished) against study.ask + study.tell
-on a study that holds the same trials in memory, their ratio, and the time to load the rows. The last line of
-a sampler is how the cost grows: the exponent of trials in a power law from the second size to the largest.
+One row a sampler and size, in processor time: the median of ask + add (pending) + add (finished) against
+study.ask + study.tell on a study that holds the same trials in memory, their ratio, and the time to load the
+rows. The last line of a sampler is how the cost grows: the exponent of trials in a power law from the second
+size to the largest.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 import optuna
@@ -40,6 +42,7 @@ DISTRIBUTIONS = {
     "timesteps": IntDistribution(2, 32),
 }
 EPOCHS = 20
+ROUNDS = 15
 SAMPLERS: dict[SamplerName, Callable[[], BaseSampler]] = {
     "tpe": lambda: TPESampler(seed=0, multivariate=True),
     "cmaes": lambda: CmaEsSampler(seed=0, warn_independent_sampling=False),
@@ -60,28 +63,59 @@ def records(count: int) -> list[Record]:
     return result
 
 
-def measure(name: SamplerName, rows: list[Record], repeats: int) -> tuple[float, float, float, float]:
-    """Seconds to load, to ask for the first time, then the medians of ours and of bare Optuna."""
+@dataclass
+class Pair:
+    """Our search and a bare study with the same finished trials, and the seconds their answers took."""
+
+    search: CellSearch
+    study: optuna.Study
+    loaded: float
+    count: int
+    ours: list[float] = field(default_factory=list)
+    bare: list[float] = field(default_factory=list)
+
+    def ask_both(self) -> None:
+        """One trial more on either side."""
+        number = self.count + len(self.ours)
+        started = time.process_time()
+        params = self.search.ask(number)
+        self.search.add(Record(number, params or {}, State.RUNNING))
+        self.search.add(Record(number, params or {}, State.COMPLETE, (0.5,)))
+        self.ours.append(time.process_time() - started)
+        started = time.process_time()
+        self.study.tell(self.study.ask(DISTRIBUTIONS), 0.5)
+        self.bare.append(time.process_time() - started)
+
+
+def prepare(name: SamplerName, rows: list[Record]) -> Pair:
+    """Both sides, loaded."""
     search = CellSearch(
         SPACE, {}, SearchPlan(sampler=name, epochs=EPOCHS), (Objective("accuracy", True),), seed=0
     )
-    started = time.perf_counter()
+    started = time.process_time()
     search.load(rows)
-    loaded = time.perf_counter() - started
+    loaded = time.process_time() - started
     study = optuna.create_study(direction="maximize", sampler=SAMPLERS[name]())
     study.add_trials(search.to_optuna().get_trials(deepcopy=False))
-    ours, bare = [], []
-    for repeat in range(repeats + 1):
-        number = len(rows) + repeat
-        started = time.perf_counter()
-        params = search.ask(number)
-        search.add(Record(number, params or {}, State.RUNNING))
-        search.add(Record(number, params or {}, State.COMPLETE, (0.5,)))
-        ours.append(time.perf_counter() - started)
-        started = time.perf_counter()
-        study.tell(study.ask(DISTRIBUTIONS), 0.5)
-        bare.append(time.perf_counter() - started)
-    return loaded, ours[0], statistics.median(ours[1:]), statistics.median(bare[1:])
+    return Pair(search, study, loaded, len(rows))
+
+
+def report(name: SamplerName, pairs: list[Pair]) -> None:
+    """The rows of one sampler; the first answer of either side is apart."""
+    ours = [statistics.median(pair.ours[1:]) * 1e3 for pair in pairs]
+    bare = [statistics.median(pair.bare[1:]) * 1e3 for pair in pairs]
+    for pair, mine, theirs in zip(pairs, ours, bare, strict=True):
+        print(
+            f"{name:8}{pair.count:8d}{pair.loaded:9.2f}{pair.ours[0] * 1e3:10.1f}"
+            f"{mine:9.2f}{theirs:9.2f}{mine / theirs:8.2f}"
+        )
+    if len(pairs) > 2:
+        span = math.log(pairs[-1].count / pairs[1].count)
+        growth = [math.log(side[-1] / side[1]) / span for side in (ours, bare)]
+        print(
+            f"{name:8}from {pairs[1].count} to {pairs[-1].count} trials the cost grows as "
+            f"trials ** {growth[0]:.2f}, bare Optuna's ** {growth[1]:.2f}"
+        )
 
 
 def main() -> None:
@@ -93,20 +127,13 @@ def main() -> None:
     rows = records(max(sizes))
     print(f"{'sampler':8}{'trials':>8}{'load s':>9}{'first ms':>10}{'ours ms':>9}{'bare ms':>9}{'ratio':>8}")
     for name in SAMPLERS:
-        cost = {}
-        for size in sizes:
-            loaded, first, ours, bare = measure(name, rows[:size], 20 if size <= 1000 else 8)
-            cost[size] = ours
-            print(
-                f"{name:8}{size:8d}{loaded:9.2f}{first * 1e3:10.1f}{ours * 1e3:9.2f}{bare * 1e3:9.2f}"
-                f"{ours / bare:8.2f}"
-            )
-        low, high = sizes[1], sizes[-1]
-        if low < high:
-            growth = math.log(cost[high] / cost[low]) / math.log(high / low)
-            print(f"{name:8}grows as trials ** {growth:.2f} from {low} to {high}")
+        pairs = [prepare(name, rows[:size]) for size in sizes]
+        for _ in range(ROUNDS):
+            for pair in pairs:
+                pair.ask_both()
+        report(name, pairs)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"peak memory of this process, both sides together: {peak:.0f} MiB")
+    print(f"peak memory of this process, both sides of all sizes together: {peak:.0f} MiB")
 
 
 if __name__ == "__main__":
