@@ -211,7 +211,7 @@ class Pipeline(ABC):
         return tuple(infos)
 
     @classmethod
-    def build_params(cls, values: Params) -> Any:
+    def build_params(cls, values: Mapping[str, Scalar]) -> Any:
         """A ``Params`` instance from dotted names; missing ones take their defaults.
 
         Raises UnknownNameError and HarnessError.

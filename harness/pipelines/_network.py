@@ -13,7 +13,7 @@ from harness.contracts import Batch, DatasetCard, Job, Learner, Stage
 from harness.ids import derive_seed
 from harness.models.build import build, input_shape
 from harness.models.encoders import time_major
-from harness.models.network import Network, NeuronFactory, load
+from harness.models.network import Network, NeuronFactory, load, transfer
 from harness.pipelines._params import OptimizerParams, ScheduleParams
 
 LAYOUTS = ("nc", "nchw", "ntc", "ntchw", "events")
@@ -67,6 +67,13 @@ class NetworkLearner(Learner):
         if self.job.device.type == "cpu":  # convolutions of few channels are a sixth faster so
             return network.to(memory_format=torch.channels_last)
         return network.to(self.job.device)
+
+    def restarted(self, fresh: Network, part: str) -> None:
+        """Keep a part (encoder, decoder, none) of what was learned; the rest starts as ``fresh``."""
+        learned = {key: value.clone() for key, value in self.model.state_dict().items()}
+        if part != "none":
+            transfer(fresh, learned, part=part)
+        self.model.load_state_dict(fresh.state_dict())
 
     @property
     def card(self) -> DatasetCard:

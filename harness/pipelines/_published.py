@@ -58,6 +58,23 @@ _DVS: Settings = {
     "neuron.surrogate.width": 1.0,
     "neuron.surrogate.shift": 0.2,
 }
+_DVS_42: Settings = {
+    "batch_size": 256,
+    "timesteps": 8,
+    "optimizer.weight_decay": 1.0e-4,
+    "schedule.name": "steps",
+    "schedule.first": 30,
+    "schedule.every": 30,
+    "schedule.drops": 2,
+    "schedule.gamma": 0.1,
+}
+_DVS_PIPE: Settings = {
+    "source.kind": "reconstruct",
+    "warmup.epochs": 2,
+    "liaf.optimizer.name": "adam",
+    "liaf.optimizer.lr": 1.0e-3,
+    "liaf.clamp": True,
+}
 _UCF: Settings = {
     "network.name": "crnn",
     "network.norm": "bn",
@@ -124,14 +141,11 @@ _TABLE: Mapping[tuple[str, str], Settings] = {
         "schedule.gamma": 0.1,
     },
     ("direct", "cifar10-dvs"): _DVS,
-    ("pipe-d", "cifar10-dvs"): {
-        **_DVS,
-        "source.kind": "reconstruct",
-        "warmup.epochs": 2,
-        "liaf.optimizer.name": "adam",
-        "liaf.optimizer.lr": 1.0e-3,
-        "liaf.clamp": True,
-    },
+    ("direct", "cifar10-dvs-128x20"): _DVS,
+    ("direct", "cifar10-dvs-42"): {**_DVS, **_DVS_42},
+    ("pipe-d", "cifar10-dvs"): {**_DVS, **_DVS_PIPE},
+    ("pipe-d", "cifar10-dvs-128x20"): {**_DVS, **_DVS_PIPE},
+    ("pipe-d", "cifar10-dvs-42"): {**_DVS, **_DVS_42, **_DVS_PIPE},
     ("direct", "es-ucf101"): _UCF,
     ("pipe-d", "es-ucf101"): {**_UCF, "source.kind": "reconstruct", "warmup.epochs": 0},
 }

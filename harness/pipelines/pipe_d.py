@@ -31,7 +31,7 @@ from harness.models.encoders import time_major
 from harness.models.network import load, switch, transfer
 from harness.neurons.analog import LeakyReLU, ReLU, ReLUParams
 from harness.neurons.liaf import LIAF, LIAFParams
-from harness.pipelines._network import NetworkLearner, misfit
+from harness.pipelines._network import SEQUENCES, NetworkLearner, misfit
 from harness.pipelines._params import OptimizerParams, ScheduleParams, SpikingParams, flat
 from harness.pipelines._published import PAPER_NEURON, Settings, published
 from harness.pipelines._transfer import fill_stem, inherit_momentum, read_checkpoint, train_only
@@ -69,6 +69,9 @@ class AnalogParams(ParamsModel):
     epochs: int = param(0, "epochs as LIAF before LIF", unit="epochs", low=0, high=10_000)
     activation: Literal["relu", "leaky_relu"] = param("relu", "f of the ANN and of LIAF")
     clamp: bool = param(False, "whether f is limited to [0, 1]")
+    inherit: Literal["both", "encoder", "decoder"] = param(
+        "both", "which part of the LIAF network the last stage takes over"
+    )
     optimizer: OptimizerParams = OptimizerParams(name="sgd", lr=0.1)
     schedule: ScheduleParams = ScheduleParams(name="constant")
 
@@ -115,9 +118,14 @@ class PipeDLearner(NetworkLearner):
         if stage.name == LIAF_STAGE:
             self.enter(stage, params.liaf.optimizer, params.liaf.schedule)
             return
+        if params.liaf.inherit != "both":
+            fresh = self.new_network(
+                self.job.card, self._liaf, v_threshold=self.v_threshold, seed="last stage"
+            )
+            self.restarted(fresh, params.liaf.inherit)
         switch(self.model, params.neuron.build)
         self.enter(stage, params.optimizer, params.schedule)
-        if params.inherit_momentum:
+        if params.inherit_momentum and params.liaf.inherit == "both":
             inherit_momentum(self.optimizers[0], before)
 
     def _make_ann(self) -> None:
@@ -172,7 +180,7 @@ class PipeDLearner(NetworkLearner):
         if self.stage.name != ANN:
             return super().sequence(batch)
         if self.params.source.kind == "static":
-            return time_major(batch, 1)
+            return time_major(batch, 1, sequence=self.card.layout in SEQUENCES)
         frames = self._frames(batch)
         signed = self.params.source.signed
         if len(frames) == ODG_FRAMES and not isinstance(batch.x, Events):
@@ -190,7 +198,7 @@ class PipeD(Pipeline):
 
     name = "pipe-d"
     Params = PipeDParams
-    neurons = ("lif", "plif", "if")
+    neurons = ("lif", "plif", "if", "liaf")
     neuron_defaults = PAPER_NEURON
 
     def misfit(self, card: DatasetCard) -> str | None:

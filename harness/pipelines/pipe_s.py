@@ -25,7 +25,7 @@ from harness.contracts import (
     Stage,
     param,
 )
-from harness.models.network import load, neurons_of, switch, transfer
+from harness.models.network import load, neurons_of, switch
 from harness.neurons.analog import LeakyReLU, ReLU, ReLUParams, SharpenedReLU, window
 from harness.neurons.surrogate import rect
 from harness.pipelines._network import NetworkLearner, misfit
@@ -87,7 +87,10 @@ class PipeSLearner(NetworkLearner):
             return
         self.timesteps = self.params.timesteps
         if self.params.inherit != "both":
-            self._forget()
+            fresh = self.new_network(
+                self.job.card, ReLU, v_threshold=self.v_threshold, seed="weights of finetune"
+            )
+            self.restarted(fresh, self.params.inherit)
         switch(self.model, self.params.neuron.build)
         self.enter(stage, self.params.optimizer, self.params.schedule)
         if self.params.inherit_momentum and self.params.inherit == "both":
@@ -102,16 +105,6 @@ class PipeSLearner(NetworkLearner):
         unit = SharpenedReLU()
         unit.v_threshold, unit.surrogate = self.v_threshold, rect(self.v_threshold)
         return unit
-
-    def _forget(self) -> None:
-        """Start the parts that are not inherited afresh, from another seed."""
-        learned = {key: value.clone() for key, value in self.model.state_dict().items()}
-        fresh = self.new_network(
-            self.job.card, ReLU, v_threshold=self.v_threshold, seed="weights of finetune"
-        )
-        if self.params.inherit != "none":
-            transfer(fresh, learned, part=self.params.inherit)
-        self.model.load_state_dict(fresh.state_dict())
 
     def before_epoch(self, epoch: int) -> None:
         """Narrow the window; it is a function of the epoch alone."""

@@ -24,7 +24,8 @@ IMAGES = card("nchw", (1, 8, 8), "toy-images")
 VECTORS = card("nc", (12,), "toy-vectors")
 SEQUENCES = card("ntc", (5, 12), "toy-sequences")
 FRAMES = card("ntchw", (4, 2, 10, 10), "toy-frames")
-CARDS = {c.name: c for c in (IMAGES, VECTORS, SEQUENCES, FRAMES)}
+VIDEO = card("ntchw", (4, 3, 10, 10), "toy-video")
+CARDS = {c.name: c for c in (IMAGES, VECTORS, SEQUENCES, FRAMES, VIDEO)}
 
 
 def split(of: DatasetCard, count: int = COUNT) -> ArraySplit:

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from harness.contracts import DatasetCard
-from tests.pipelines.bench import CARDS, FRAMES, IMAGES, SEQUENCES, VECTORS, Run, split
+from tests.pipelines.bench import CARDS, FRAMES, IMAGES, SEQUENCES, VECTORS, VIDEO, Run, split
 
 SUITS: dict[str, tuple[DatasetCard, ...]] = {
-    "ann": (IMAGES, VECTORS, SEQUENCES, FRAMES),
-    "direct": (IMAGES, VECTORS, SEQUENCES, FRAMES),
+    "ann": (IMAGES, VECTORS, SEQUENCES, FRAMES, VIDEO),
+    "direct": (IMAGES, VECTORS, SEQUENCES, FRAMES, VIDEO),
     "pipe-s": (IMAGES, VECTORS),
     "pipe-d": (FRAMES,),
     "convert": (IMAGES, VECTORS),

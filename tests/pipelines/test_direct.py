@@ -125,6 +125,8 @@ def test_published_settings_are_parameters_of_their_pipeline() -> None:
         ("pipe-d", "es-imagenet"),
         ("direct", "cifar10-dvs"),
         ("pipe-d", "cifar10-dvs"),
+        ("direct", "cifar10-dvs-42"),
+        ("pipe-d", "cifar10-dvs-42"),
         ("direct", "es-ucf101"),
         ("pipe-d", "es-ucf101"),
     ]:

@@ -231,6 +231,28 @@ def test_partial_transfer_to_events(part: str) -> None:
         assert torch.equal(after[key], before[key]) == kept, key
 
 
+def test_frames_are_a_static_source_of_the_crnn() -> None:
+    """ES-UCF101: an ANN of CNN and LSTM on frames, each through the encoder with rectifiers."""
+    settings = {"network.name": "crnn", "network.scale": 32, "source.dataset": "toy-video"}
+    run = Run("pipe-d", FRAMES, **{"source.kind": "static", **settings})
+    run.learner.begin(run.stages[0])
+    batch = run.splits["toy-video"].batch(torch.arange(4).numpy())
+    assert run.learner.sequence(batch).shape == (4, 4, 3, 10, 10)  # type: ignore[attr-defined]
+    assert all(torch.tensor(run.curve()).isfinite())
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_partial_transfer_from_liaf_to_lif(part: str) -> None:
+    run = Run("pipe-d", FRAMES, **{"liaf.inherit": part})
+    through(run, "ann", "warmup", "liaf")
+    before = state(run)
+    run.learner.begin(run.stages[3])
+    after = state(run)
+    for key in ("head.weight", "conv.weight", "blocks.0.conv1.weight"):
+        kept = key.startswith("head.") == (part == "decoder")
+        assert torch.equal(after[key], before[key]) == kept, key
+
+
 # -- checkpoints ------------------------------------------------------------------------------------
 
 
