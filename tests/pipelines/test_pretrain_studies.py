@@ -1,0 +1,109 @@
+"""The pretraining studies that ship: they load, every arm has the same budget, names are parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from harness.contracts import DatasetCard
+from harness.contracts.registry import pipeline
+from harness.models.build import build, input_shape
+from harness.neurons.lif import LIF
+from harness.spec.load import load_study
+
+FOLDER = Path(__file__).parents[2] / "searchspaces"
+EMBEDDED = ("digits", "photo10")
+NAMES = ("digits", "nmnist", "photo10", "imagenet", "es-imagenet", "cifar10-dvs", "es-ucf101")
+SHAPES = {
+    "imagenet": ("nchw", (3, 224, 224), 1000),
+    "es-imagenet": ("ntchw", (8, 2, 224, 224), 1000),
+    "cifar10-dvs-42": ("ntchw", (8, 2, 42, 42), 10),
+    "cifar10-dvs-128x20": ("ntchw", (20, 2, 128, 128), 10),
+    "es-ucf101": ("ntchw", (15, 2, 256, 342), 101),
+    "ucf101": ("ntchw", (15, 3, 256, 342), 101),
+}
+
+
+def study(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((FOLDER / f"pretrain-{name}.yaml").read_text())
+    return found
+
+
+def arms(name: str) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """(data set, pipeline, its settings with the fixed ones that it has)."""
+    found, file = [], study(name)
+    for cell in file["cells"]:
+        for entry in cell["pipelines"]:
+            schema = pipeline(entry["name"]).schema()
+            fixed = {k: v for k, v in file.get("fixed", {}).items() if k in schema.names}
+            found.append((cell["dataset"], entry["name"], {**fixed, **entry.get("set", {})}))
+    return found
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_the_small_studies_load(name: str) -> None:
+    spec = load_study(FOLDER / f"pretrain-{name}.yaml")
+    assert spec.search.trials >= 20
+    assert spec.final.seeds >= 5
+    assert spec.baseline == "direct LIF"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_is_a_parameter_of_an_arm(name: str) -> None:
+    """Full-size data sets are not here, so their studies are read without them."""
+    file = study(name)
+    known = {p for _, kind, _ in arms(name) for p in pipeline(kind).schema().names}
+    assert set(file["space"]) <= known
+    assert set(file["fixed"]) <= known
+    assert not set(file["space"]) & set(file["fixed"])
+    for _, kind, settings in arms(name):
+        schema = pipeline(kind).schema()
+        resolved = schema.resolve(settings)
+        assert resolved.items() >= settings.items(), kind
+        pipeline(kind).build_params(settings)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_searched_domain_is_allowed(name: str) -> None:
+    for parameter, domain in study(name)["space"].items():
+        options = domain.get("choice") or domain.get("float") or domain.get("int")
+        kinds = {kind for _, kind, _ in arms(name)}
+        infos = [
+            info
+            for kind in kinds
+            if parameter in pipeline(kind).schema().names
+            for info in pipeline(kind).schema().find(parameter)
+        ]
+        for option in options:
+            assert [info.check(option) for info in infos], parameter
+
+
+@pytest.mark.parametrize("name", ["imagenet", "es-imagenet", "cifar10-dvs", "es-ucf101"])
+def test_full_size_arms_fit_their_data(name: str) -> None:
+    """Cards of the papers' shapes stand for the data."""
+    for dataset, kind, settings in arms(name):
+        layout, shape, classes = SHAPES[dataset]
+        card = DatasetCard(dataset, "1", "classification", layout, shape, (1, 1, 1), classes=classes)
+        assert pipeline(kind)().misfit(card) is None
+        params = pipeline(kind).build_params(settings)
+        stages = pipeline(kind)().stages(params, 1, 0)
+        assert stages[-1].selects
+        assert {s.dataset for s in stages} <= {None, *SHAPES}
+        assert input_shape(card) == (shape if layout == "nchw" else shape[1:])
+
+
+def test_the_digits_network_is_the_spec_s() -> None:
+    """Section 9: conv3 s2 (12), three blocks (12, 24, 48), ten classes."""
+    settings = dict(arms("digits")[0][2])
+    params = pipeline("direct").build_params(settings)
+    network = build(params.network, (1, 16, 16), 10, LIF, generator=torch.Generator())
+    assert [block.conv2.out_channels for block in network.blocks] == [12, 24, 48]  # type: ignore[union-attr]
+    assert network.conv.stride == (2, 2)  # type: ignore[union-attr]
+    neuron = params.neuron
+    assert neuron.constant("tau") == pytest.approx(4 / 3)
+    assert neuron.constant("v_threshold") == 0.5
