@@ -22,6 +22,9 @@ def to_table(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     for name in extra:
         schema = schema.append(pa.field(name, _param_type(row.get(name) for row in rows)))
     columns = [[row.get(field.name) for row in rows] for field in schema]
+    for at, field in enumerate(schema):
+        if field.name in extra and pa.types.is_string(field.type):
+            columns[at] = [_text(value) for value in columns[at]]
     return pa.table(
         [pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)],
         schema=schema,
@@ -32,6 +35,11 @@ def _param_type(values: Iterable[Any]) -> pa.DataType:
     known = [value for value in values if value is not None]
     numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in known)
     return pa.float64() if numeric else pa.string()
+
+
+def _text(value: Any) -> str | None:
+    """A searched value in a column of text: a switch is ``true`` or ``false``."""
+    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def to_bytes(table: pa.Table, replaces: Sequence[str] = ()) -> bytes:
