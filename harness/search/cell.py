@@ -104,7 +104,7 @@ class CellSearch:
         return ranking.best(self._history, top)
 
     def to_optuna(self, *, name: str = "cell", storage: str | None = None) -> optuna.Study:
-        """All records as an Optuna study, in memory or in an Optuna storage (``sqlite:///x.db``)."""
+        """All records as an Optuna study, in memory, in a journal file or in ``sqlite:///x.db``."""
         return export.study(self._history, name=name, storage=storage)
 
     def _make_sampler(self) -> Sampler:

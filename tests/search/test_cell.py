@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
+from optuna.storages import JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
 
 from harness.errors import HarnessError
 from harness.search import Record
@@ -114,13 +117,22 @@ class TestBest:
 
 
 class TestExport:
-    def test_every_record_arrives(self, tmp_path: object) -> None:
+    @pytest.mark.parametrize("kind", ["memory", "journal", "sqlite"])
+    def test_every_record_arrives(self, kind: str, tmp_path: Path) -> None:
         search = cell(CONDITIONAL, start=({"kind": "none", "lr": 3.0, "reset": True},))
         records = run(search, 15)
         search.add(Record(15, search.ask(15) or {}, State.RUNNING))
-        address = f"sqlite:///{tmp_path}/study.db"
-        search.to_optuna(name="digits/direct", storage=address)
-        study = optuna.load_study(study_name="digits/direct", storage=address)
+        path = str(tmp_path / "study.db")
+        if kind == "memory":
+            study = search.to_optuna()
+        else:
+            search.to_optuna(name="digits/direct", storage=path if kind == "journal" else f"sqlite:///{path}")
+            opened = (
+                JournalStorage(JournalFileBackend(path))
+                if kind == "journal"
+                else RDBStorage(f"sqlite:///{path}")
+            )
+            study = optuna.load_study(study_name="digits/direct", storage=opened)
         assert len(study.trials) == 16
         assert study.metric_names == ["accuracy"]
         for record, trial in zip(records, study.trials, strict=False):
