@@ -56,8 +56,9 @@ class DatasetRef:
     options: Items = ()
 
     def content(self) -> dict[str, Any]:
-        """What identifies the data."""
-        return {"name": self.name, "revision": self.revision, "options": dict(self.options)}
+        """What identifies the data: not where a user's file lies, its revision hashes what is in it."""
+        options = {name: value for name, value in self.options if name != "path"}
+        return {"name": self.name, "revision": self.revision, "options": options}
 
 
 @dataclass(frozen=True, slots=True)

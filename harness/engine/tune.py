@@ -248,6 +248,7 @@ class TuneEngine:
             else:
                 os.environ.setdefault("OMP_NUM_THREADS", "1")
                 ray.init(
+                    address="local",  # never somebody else's cluster on this machine
                     num_cpus=self._cluster.cpus,
                     num_gpus=self._cluster.gpus,
                     include_dashboard=False,

@@ -1,0 +1,103 @@
+"""What a study refuses, extends and copies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.engine.local import LocalEngine
+from harness.errors import ForeignFileError, LockedError, ResumeError, StoreError
+from harness.spec.values import StudySpec
+from harness.store.lock import StudyLock
+from harness.store.results import ResultStore
+from harness.study import Study
+from harness.trial import Phase, TrialSpec
+from tests.conftest import MakeStudy
+from tests.tables import assert_whole
+
+SMALL = ("search.trials=2", "search.epochs=2", "confirm.seeds=0", "final.seeds=1", "search.pruner=none")
+
+
+def run(spec: StudySpec, root: Path) -> int:
+    return Study(spec, root).run(LocalEngine()).ran
+
+
+def test_changed_settings_are_refused_with_the_difference(make_study: MakeStudy, tmp_path: Path) -> None:
+    run(make_study(*SMALL), tmp_path / "r")
+    with pytest.raises(ResumeError) as refusal:
+        run(make_study(*SMALL, "search.epochs=3", "fixed.batch_size=4"), tmp_path / "r")
+    text = str(refusal.value)
+    assert "search.epochs: 2 -> 3" in text
+    assert "batch_size" in text
+    assert "--fork" in text
+
+
+@pytest.mark.parametrize("change", ["final.seeds=2", "resources={cpus: 1}", "checkpoint_every=1", "target=0.9"])
+def test_what_changes_no_numbers_may_change(make_study: MakeStudy, tmp_path: Path, change: str) -> None:
+    run(make_study(*SMALL), tmp_path / "r")
+    run(make_study(*SMALL, change), tmp_path / "r")
+
+
+def test_fork_keeps_the_trials_that_still_fit(make_study: MakeStudy, tmp_path: Path) -> None:
+    run(make_study(*SMALL), tmp_path / "r")
+    narrower = make_study(*SMALL, "space.lr={float: [0.001, 0.9], log: true}", "name=toy2")
+    summary = Study(narrower, tmp_path / "r").run(LocalEngine(), fork_of="toy")
+    assert summary.finished == 6
+    assert summary.ran < 6
+    assert_whole(tmp_path / "r", 6, "toy2")
+    assert_whole(tmp_path / "r", 6, "toy")
+
+
+def test_fork_of_nothing(make_study: MakeStudy, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no study 'absent'"):
+        Study(make_study(*SMALL), tmp_path / "r").run(LocalEngine(), fork_of="absent")
+
+
+def test_a_second_driver_is_refused_and_a_dead_one_is_taken_over(make_study: MakeStudy, tmp_path: Path) -> None:
+    store = ResultStore(tmp_path / "r")
+    with (
+        StudyLock(store.files, "toy"),
+        pytest.raises(LockedError, match="is being run by pid"),
+    ):
+        run(make_study(*SMALL), tmp_path / "r")
+    lock = tmp_path / "r" / "studies" / "toy" / "lock.json"
+    lock.write_text(json.dumps({"host": "elsewhere", "pid": 1, "heartbeat": 0.0}))
+    assert run(make_study(*SMALL), tmp_path / "r") == 6
+
+
+def test_truncated_rows_are_named_and_run_again_after_verify(make_study: MakeStudy, tmp_path: Path) -> None:
+    root = tmp_path / "r"
+    run(make_study(*SMALL), root)
+    part = sorted((root / "trials" / "toy").glob("*.parquet"))[0]
+    part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(ForeignFileError, match=part.name):
+        run(make_study(*SMALL), root)
+    assert [problem.name for problem in ResultStore(root).quarantine()] == [f"trials/toy/{part.name}"]
+    assert run(make_study(*SMALL), root) == 1
+    assert_whole(root, 6)
+
+
+def test_all_cells_get_the_same_final_seeds(make_study: MakeStudy, tmp_path: Path) -> None:
+    run(make_study(*SMALL, "final.seeds=3"), tmp_path / "r")
+    rows = ResultStore(tmp_path / "r").trials("toy")
+    final = rows[rows["phase"] == "final"]
+    seeds = final.groupby("cell")["seed"].agg(sorted).tolist()
+    assert seeds[0] == seeds[1]
+    assert len(set(seeds[0])) == 3
+    assert not set(seeds[0]) & set(rows[rows["phase"] == "search"]["seed"])
+
+
+def test_an_id_is_pinned(make_study: MakeStudy) -> None:
+    cell = make_study(*SMALL).cells[0]
+    spec = TrialSpec(
+        dataset=cell.dataset,
+        pipeline="toy",
+        params=(("lr", 0.1), ("width", 2)),
+        seed=1,
+        phase=Phase.SEARCH,
+        epochs=2,
+        objectives=make_study(*SMALL).objectives,
+    )
+    assert spec.id == "8786f269e2fb6897"
