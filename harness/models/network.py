@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ class Network(nn.Module):
     head: nn.Module
     stem: str = ""
     decoder_prefixes: tuple[str, ...] = ("head.",)
+    compiled: bool = False
 
     def features(self, x_tb: Tensor) -> Tensor:
         """Features of every step: (T, B, ...) to (T, B, F)."""
@@ -40,6 +42,13 @@ class Network(nn.Module):
         """Logits (B, classes); ``length`` (B,) leaves out the padding of shorter sequences."""
         out: Tensor = self.head(mean_over_time(self.features(x_tb), length))
         return out
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """``torch.compile`` in place. Neurons, fused by hand, stay outside its graphs."""
+        self.compiled = True
+        for neuron in neurons_of(self):
+            _keep_out_of_graphs(neuron)
+        super().compile(*args, **{"dynamic": False, **kwargs})
 
     def forward_by_step(self, x_tb: Tensor) -> Tensor:
         """Logits after 1, 2, ... T steps of the input: (T, B, classes)."""
@@ -67,7 +76,13 @@ def switch(network: nn.Module, factory: NeuronFactory) -> None:
         own = {key: kept[key] for key in new.state_dict() if key in kept}
         new.load_state_dict({**new.state_dict(), **own})
         new.train(old.training)
+        if getattr(network, "compiled", False):
+            _keep_out_of_graphs(new)
         setattr(parent, name, new)
+
+
+def _keep_out_of_graphs(neuron: Neuron) -> None:
+    neuron.forward = torch.compiler.disable(neuron.forward)  # type: ignore[method-assign, no-untyped-call]
 
 
 def neurons_of(network: nn.Module) -> tuple[Neuron, ...]:
