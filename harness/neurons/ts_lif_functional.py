@@ -12,8 +12,10 @@ module, and in the moment of the reset (`late`). Per element, `x` the input curr
 next u undecayed. States start at zero; the reset is not detached.
 
 Only the input and the constants are kept for the backward pass. The membranes are computed again
-there, in blocks that stay in the processor's cache, so memory does not grow with T. A block makes
-its views once: at this size, indexing a tensor costs as much as adding two.
+there, in blocks that stay in the processor's cache, so memory does not grow with T. Within a block a
+step is one product of a small matrix with what the step before left behind, z = (u_d, u_s, s_d, s_s):
+
+    u[t] = M z[t-1] + K x[t]          M (2, 4), K (2,) from the constants, u_s's u_d written out
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from harness.errors import HarnessError
 from harness.neurons.surrogate import Surrogate
 
 #: Elements of a block on the CPU (its buffers stay near the second-level cache) and on a GPU.
-CPU_BLOCK, GPU_BLOCK = 65536, 1 << 22
+CPU_BLOCK, GPU_BLOCK = 32768, 1 << 22
 
 
 class Rule(NamedTuple):
@@ -87,21 +89,32 @@ def ts_lif_multistep(x: Tensor, gains: Tensor, mix: Tensor, rule: Rule, axis: in
     return out.to(x.dtype)
 
 
-class _Columns(NamedTuple):
-    """The constants as columns (2, 1), dendrite over soma, for passes over both rows at once."""
+class _Form(NamedTuple):
+    """The recurrence of a call with the equation of u_s written out: u[t] = m z[t-1] + gain x[t]."""
 
+    m: Tensor
+    """(2, 4), rows u_d, u_s, columns u_d, u_s, s_d, s_s of the step before."""
     gain: Tensor
-    decay: Tensor
-    reset: Tensor
+    """(2, 1)."""
     square: Tensor
     """c^2 of the surrogate, see :func:`_surrogate`."""
+    factor: float
 
     @classmethod
-    def of(cls, k: Gains, rule: Rule, like: Tensor) -> _Columns:
+    def of(cls, k: Gains, rule: Rule, like: Tensor) -> _Form:
         """On the device and in the type of ``like``."""
-        table = [[k.kx1, k.k11, -k.g1], [k.kx2, k.k22, -k.g2]]
-        gain, decay, reset = torch.split(like.new_tensor(table), 1, dim=1)
-        return cls(gain, decay, reset, like.new_tensor(_surrogate(rule.surrogate)[0]))
+        a, b = _rows(k, late=rule.late)
+        m = [a, [mine + k.k21 * other for mine, other in zip(b, a, strict=True)]]
+        gain = [[k.kx1], [k.kx2 + k.k21 * k.kx1]]
+        square, factor = _surrogate(rule.surrogate)
+        return cls(like.new_tensor(m), like.new_tensor(gain), like.new_tensor(square), factor)
+
+
+def _rows(k: Gains, *, late: bool) -> tuple[list[float], list[float]]:
+    """Coefficients of z[t-1] in u_d[t], and in u_s[t] - k21*u_d[t]."""
+    if late:
+        return [k.k11, k.k12, -k.g1, 0.0], [0.0, k.k22, 0.0, -k.g2]
+    return [k.k11, k.k12, -k.k11 * k.g1, -k.k12 * k.g2], [0.0, k.k22, 0.0, -k.k22 * k.g2]
 
 
 def _surrogate(surrogate: Surrogate) -> tuple[float, float]:
@@ -112,118 +125,89 @@ def _surrogate(surrogate: Surrogate) -> tuple[float, float]:
     return square, 0.5 * square / surrogate.width
 
 
-class _Step(NamedTuple):
-    """Views of one step of a block: u, s, both (2, n); all four rows (4, n); the same by column."""
-
-    u: Tensor
-    s: Tensor
-    rows: tuple[Tensor, ...]
-    columns: Tensor
-
-
 class _Block:
-    """Buffers of one block of n elements over T steps. First axis: 0 dendrite, 1 soma.
-
-    Kept for every step are membranes and spikes, rows u_d, u_s, s_d, s_s; a forward pass looks only
-    one step back.
-    """
+    """Buffers of one block of n elements over T steps, and their views, made once: at this size
+    indexing a tensor costs as much as adding two. A forward pass looks only one step back."""
 
     def __init__(self, steps: int, n: int, like: Tensor, *, hold: bool, backward: bool) -> None:
         self.steps, self.n = steps, n
         kept = steps if backward else min(steps, 2)
-        z = like.new_empty(4, kept, n)
-        views = [_Step(z[:2, t], z[2:, t], z[:, t].unbind(0), z[:, t].t()) for t in range(kept)]
+        z = like.new_empty(kept, 4, n)
+        views = [(z[t], z[t, :2], z[t, 2:], z[t].t()) for t in range(kept)]
         self.at = [views[t % kept] for t in range(steps)]
-        self.drive, self.p, self.spikes = (like.new_empty(2, n) for _ in range(3))
-        self.drive_d, self.drive_s = self.drive
-        self.p_d, self.p_s = self.p
+        self.drive, self.spikes = like.new_empty(2, n), like.new_empty(2, n)
         if backward:
             out = like.new_empty(2, 1 if hold else steps, n)
             self.outs = [out[:, t % out.shape[1]] for t in range(steps)]
-            pairs = [like.new_empty(2, n) for _ in range(3)]
-            self.g, self.later, self.g_sum = [(pair, *pair.unbind(0)) for pair in pairs]
-            self.den = like.new_empty(2, n)
+            self.g, self.g_sum, self.den = (like.new_empty(2, n) for _ in range(3))
+            self.back = like.new_empty(4, n)
+            self.back_u, self.back_s = self.back[:2], self.back[2:]
 
-    def run(self, x_tn: Tensor, k: Gains, c: _Columns, rule: Rule) -> Iterator[Tensor]:
+    def run(self, x_tn: Tensor, form: _Form, rule: Rule) -> Iterator[Tensor]:
         """Run from rest on ``x_tn`` (T or 1, n); yields the spikes (2, n) after each step."""
-        given, last = len(x_tn), self.steps - 1
-        p_d, p_s = self.p_d, self.p_s
-        for t, (u, s, (u_d, u_s, _, _), _) in enumerate(self.at):
-            if t < given:
-                torch.mul(x_tn[t], c.gain, out=self.drive)
+        before = self.drive
+        for t, (z, u, s, _) in enumerate(self.at):
+            if t < len(x_tn):
+                torch.mul(x_tn[t], form.gain, out=self.drive)
             if t:
-                if rule.late:
-                    p_d, p_s, _, _ = self.at[t - 1].rows
-                torch.add(self.drive_d, p_d, alpha=k.k11, out=u_d).add_(p_s, alpha=k.k12)
-                torch.add(self.drive_s, p_s, alpha=k.k22, out=u_s)
-                if rule.late:
-                    u.addcmul_(self.at[t - 1].s, c.reset)
+                torch.addmm(self.drive, form.m, before, out=u)
             else:
                 u.copy_(self.drive)
-            u_s.add_(u_d, alpha=k.k21)
             torch.ge(u, rule.v_threshold, out=s)
-            if t < last and not rule.late:
-                torch.addcmul(u, s, c.reset, out=self.p)
+            before = z
             yield s
 
-    def run_back(
-        self, x_tn: Tensor, k: Gains, c: _Columns, rule: Rule, into: _Sums, grad_x_tn: Tensor
-    ) -> None:
+    def run_back(self, x_tn: Tensor, form: _Form, rule: Rule, into: _Sums, grad_x_tn: Tensor) -> None:
         """From ``outs`` = dL/ds through the output: dL/dx into ``grad_x_tn``, products into sums."""
-        factor = _surrogate(rule.surrogate)[1]
-        (g, g_d, g_s), (later, later_d, later_s) = self.g, self.later
-        total, total_d, total_s = self.g_sum
+        g, total, transposed, gain_t = self.g, self.g_sum, form.m.t(), form.gain.t()
         for t in range(self.steps - 1, -1, -1):
-            out = self.outs[t]
-            self._denominator(t, c, rule)
+            out, (_, u, _, columns) = self.outs[t], self.at[t]
+            self._denominator(u, form, rule)
             if t + 1 < self.steps:
-                into.by_z.addmm_(later, self.at[t].columns)
-                torch.mul(later, c.decay, out=g)
-                g_s.add_(later_d, alpha=k.k12)  # g is dL/dp[t] now: what the early reset meets
-                out = torch.addcmul(out, later if rule.late else g, c.reset, out=self.drive)
-                g.addcdiv_(out, self.den, value=factor)
+                into.by_z.addmm_(g, columns)
+                torch.mm(transposed, g, out=self.back)
+                self.back_s.add_(out)
+                torch.addcdiv(self.back_u, self.back_s, self.den, value=form.factor, out=g)
             else:
-                torch.div(out, self.den, out=g).mul_(factor)
-            g_d.add_(g_s, alpha=k.k21)
+                torch.div(out, self.den, out=g).mul_(form.factor)
             if not rule.hold:
-                torch.mul(g_d, k.kx1, out=grad_x_tn[t]).add_(g_s, alpha=k.kx2)
+                torch.mm(gain_t, g, out=grad_x_tn[t : t + 1])
                 into.by_x.addmv_(g, x_tn[t])
             elif t + 1 < self.steps:
                 total.add_(g)
             else:
                 total.copy_(g)
-            g, g_d, g_s, later, later_d, later_s = later, later_d, later_s, g, g_d, g_s
         if rule.hold:
-            torch.mul(total_d, k.kx1, out=grad_x_tn[0]).add_(total_s, alpha=k.kx2)
+            torch.mm(gain_t, total, out=grad_x_tn)
             into.by_x.addmv_(total, x_tn[0])
 
-    def _denominator(self, t: int, c: _Columns, rule: Rule) -> None:
-        """Fill ``den``: the surrogate's derivative at step t is a constant factor over it."""
-        torch.sub(self.at[t].u, rule.v_threshold, out=self.den)
+    def _denominator(self, u: Tensor, form: _Form, rule: Rule) -> None:
+        """Fill ``den``: the surrogate's derivative at u is a constant factor over it."""
+        torch.sub(u, rule.v_threshold, out=self.den)
         if rule.surrogate.name == "atan":
-            torch.addcmul(c.square, self.den, self.den, out=self.den)
+            torch.addcmul(form.square, self.den, self.den, out=self.den)
         else:
             torch.reciprocal(rule.surrogate.derivative(self.den), out=self.den)
 
 
 class _Sums:
-    """Sums over all blocks and steps of dL/du[t] times u[t-1], s[t-1] (2, 4) and times x[t] (2,)."""
+    """dL/dM (2, 4) and dL/dK (2,): sums over blocks and steps of dL/du times z and times x."""
 
     def __init__(self, like: Tensor) -> None:
         self.by_z, self.by_x = like.new_zeros(2, 4), like.new_zeros(2)
 
     def gains_grad(self, k: Gains, *, late: bool) -> list[float]:
-        """dL/d(gains)."""
-        reset = (k.g1, k.g2)
-        d, s = self.by_z.tolist()
+        """dL/d(gains), by the ties of :class:`_Form`."""
+        d, b = self.by_z.tolist()
         x_d, x_s = self.by_x.tolist()
-        if not late:  # what is carried is p = u - g*s
-            d, s = ([*(r[i] - reset[i] * r[2 + i] for i in (0, 1)), *r[2:]] for r in (d, s))
-        k21 = k.k11 * s[0] + k.k12 * s[1] + k.kx1 * x_s - (k.g1 * s[2] if late else 0.0)
-        g1, g2 = -d[2], -s[3]
-        if not late:
-            g1, g2 = k.k11 * g1, k.k22 * g2 - k.k12 * d[3]
-        return [d[0], d[1], x_d, s[1], k21, x_s, g1, g2]
+        own = _rows(k, late=late)[0]
+        k21 = sum(mine * given for mine, given in zip(own, b, strict=True)) + k.kx1 * x_s
+        a = [mine + k.k21 * other for mine, other in zip(d, b, strict=True)]
+        kx1 = x_d + k.k21 * x_s
+        if late:
+            return [a[0], a[1], kx1, b[1], k21, x_s, -a[2], -b[3]]
+        k11, k12, k22 = a[0] - k.g1 * a[2], a[1] - k.g2 * a[3], b[1] - k.g2 * b[3]
+        return [k11, k12, kx1, k22, k21, x_s, -k.k11 * a[2], -k.k12 * a[3] - k.k22 * b[3]]
 
 
 class _Call:
@@ -237,7 +221,7 @@ class _Call:
         self.k, self.rule, self.steps = Gains(*gains.tolist()), rule, rule.hold or len(x)
         self.x_tf = x.view(1 if rule.hold else len(x), -1)
         self.columns, total = mix.shape[1], self.x_tf.shape[1]
-        self.c = _Columns.of(self.k, rule, x)
+        self.form = _Form.of(self.k, rule, x)
         limit = CPU_BLOCK if x.device.type == "cpu" else GPU_BLOCK
         self.size = min(total, max(1, limit // self.columns) * self.columns)
         mix = mix / rule.hold if rule.hold else mix
@@ -256,7 +240,7 @@ class _Call:
 
     def spikes(self, block: _Block, x_tn: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Run a block: every step with its spikes, or of a held input step 0 with the counts."""
-        steps = block.run(x_tn, self.k, self.c, self.rule)
+        steps = block.run(x_tn, self.form, self.rule)
         if not self.rule.hold:
             yield from enumerate(steps)
             return
@@ -301,7 +285,7 @@ class _TSLIF(torch.autograd.Function):
                 torch.mul(grad_tn[t], weights, out=block.outs[t])
                 if ctx.needs_input_grad[2]:
                     call.add_mix_grad(by_mix, s, grad_tn[t])
-            block.run_back(x_tn, call.k, call.c, rule, sums, grad_x[:, at])
+            block.run_back(x_tn, call.form, rule, sums, grad_x[:, at])
         grad_gains = gains.new_tensor(sums.gains_grad(call.k, late=rule.late))
         grad_mix = by_mix.view(2, -1, call.columns).sum(1) / (rule.hold or 1)
         return grad_x.view_as(x), grad_gains, grad_mix, None

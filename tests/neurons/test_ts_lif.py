@@ -53,12 +53,12 @@ def test_membranes_and_spikes_are_those_of_the_specification(x, form):
     neuron = make(form)
     block = ts_lif_functional._Block(4, 1, torch.zeros(1), hold=True, backward=True)
     gains = Gains(*neuron.gains().tolist())
-    columns = ts_lif_functional._Columns.of(gains, neuron.rule, torch.zeros(1))
-    steps = block.run(torch.full((1, 1), x), gains, columns, neuron.rule)
+    form_ = ts_lif_functional._Form.of(gains, neuron.rule, torch.zeros(1))
+    steps = block.run(torch.full((1, 1), x), form_, neuron.rule)
     spikes = [s.tolist() for s in steps]
     for t, (u_d, u_s, s_d, s_s) in enumerate(STEPS[x, form]):
         assert spikes[t] == [[s_d], [s_s]]
-        assert block.at[t].u.flatten().tolist() == pytest.approx([u_d, u_s], abs=6e-5)
+        assert block.at[t][1].flatten().tolist() == pytest.approx([u_d, u_s], abs=6e-5)
 
 
 @pytest.mark.parametrize(
