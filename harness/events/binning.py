@@ -32,12 +32,16 @@ def by_time(
     _check_one(steps, bin_us)
     duration = events.duration_us
     if steps is not None:
-        count, bins = steps, torch.div(events.time_us * steps, duration, rounding_mode="floor")
+        count = steps
+        bins = _floor_ratio(events.time_us, steps, duration)
     else:
         width = int(bin_us or 0)
         count = -(-duration // width)
-        bins = torch.div(events.time_us, width, rounding_mode="floor")
-    return _scatter(events, bins, count, value, dtype)
+        bins = _floor_ratio(events.time_us, 1, width)
+    inside = bins < count
+    row = bins.mul_(events.batch).add_(events.sample)
+    # Events of no bin go to a cell past the end: no mask, so no synchronisation with the device.
+    return _scatter(events, torch.where(inside, row, count * events.batch), count, value, dtype)
 
 
 def by_count(
@@ -49,32 +53,34 @@ def by_count(
 ) -> Tensor:
     """Frames of equal numbers of events: (T, B, *shape), as SpikingJelly's split_by "number".
 
-    Each recording's n events, in order of time, are cut into T runs of n // T, the last of which
-    takes the remainder; with fewer events than T, one a frame. Raises DataError for T < 1.
+    Each recording's n events, in order of time, are cut into T runs of n // T, the last of which takes
+    the remainder; with fewer events than T, one a frame. `sample` must be sorted, as the contract of
+    Events says. Raises DataError for T < 1.
     """
     _check_one(steps, None)
     events = sort_by_time(events)
-    number = torch.bincount(events.sample, minlength=events.batch)
-    start = torch.cumsum(number, 0) - number
-    rank = torch.arange(len(events.sample), device=events.sample.device) - start[events.sample]
+    device = events.sample.device
+    edges = torch.searchsorted(events.sample, torch.arange(events.batch + 1, device=device))
+    number = edges.diff()[:, None]
     run = torch.div(number, steps, rounding_mode="floor").clamp_(min=1)
-    bins = torch.div(rank, run[events.sample], rounding_mode="floor").clamp_(max=steps - 1)
-    return _scatter(events, bins, steps, value, dtype)
+    step = torch.arange(1, steps + 1, device=device)
+    ends = torch.minimum(run * step, number)
+    ends[:, -1] = number[:, 0]
+    lengths = ends.diff(dim=1, prepend=torch.zeros_like(number))
+    rows = (step - 1) * events.batch + torch.arange(events.batch, device=device)[:, None]
+    total = len(events.sample)
+    row = torch.repeat_interleave(rows.flatten(), lengths.flatten(), output_size=total)
+    return _scatter(events, row, steps, value, dtype)
 
 
 def sort_by_time(events: Events) -> Events:
     """The events ordered by recording, then time (stable); the same object if they are already."""
-    key = events.sample * (int(events.time_us.max()) + 1 if len(events.time_us) else 1)
-    key = key + events.time_us
-    if bool((key[1:] >= key[:-1]).all()):
+    time, sample = events.time_us, events.sample
+    backwards = (time[1:] < time[:-1]) & (sample[1:] == sample[:-1])
+    if not bool(backwards.any()):
         return events
-    order = torch.argsort(key, stable=True)
-    return replace(
-        events,
-        time_us=events.time_us[order],
-        unit=events.unit[order],
-        sample=events.sample[order],
-    )
+    order = torch.argsort(sample * (time.max() + 1) + time, stable=True)
+    return replace(events, time_us=time[order], unit=events.unit[order], sample=sample[order])
 
 
 def group_channels(events: Events, group: int) -> Events:
@@ -117,17 +123,23 @@ def _check_one(steps: int | None, bin_us: int | None) -> None:
         raise DataError(f"bin width {bin_us} us: at least 1 us is needed")
 
 
-def _scatter(events: Events, bins: Tensor, steps: int, value: Value, dtype: torch.dtype) -> Tensor:
-    """Count events at (bin, sample, unit)."""
+def _floor_ratio(time_us: Tensor, factor: int, divisor: int) -> Tensor:
+    """floor(time * factor / divisor), int64, exactly.
+
+    In double precision: a quotient that is not whole is at least 1 / divisor below the next whole
+    number, far more than its rounding while time * factor stays below 2**52.
+    """
+    return time_us.double().mul_(factor).div_(divisor).long()
+
+
+def _scatter(events: Events, row: Tensor, steps: int, value: Value, dtype: torch.dtype) -> Tensor:
+    """Count events at (row, unit), row = bin * batch + sample; row steps * batch is thrown away."""
     cells = 1
     for size in events.shape:
         cells *= size
     total = steps * events.batch * cells
-    flat = (bins * events.batch + events.sample) * cells + events.unit
-    inside = bins < steps
-    # Events of no bin go to a cell past the end: no mask, so no synchronisation with the device.
-    flat = torch.where(inside, flat, total)
-    frames = torch.zeros(total + 1, device=flat.device)
+    frames = torch.zeros(total + cells, device=row.device)
+    flat = (row * cells).add_(events.unit)
     if value == "binary":
         frames.index_fill_(0, flat, 1)
     else:
