@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from harness.report.charts import histogram_figure, importance_figure, line_figure
-from harness.report.curves import time_curves
-from harness.report.families import HISTOGRAM, families
+from harness.report.curves import LineSet, time_curves
+from harness.report.families import families, is_histogram
 from harness.report.figures import learning_figure, time_accuracy_figure
 from harness.report.frames import last_attempts, study_view
 from harness.report.leaderboard import leaderboard
 from harness.report.page_html import Content, render_page
+from harness.report.parameters import parameter_curves, swept
 from harness.report.published import default_folder, load_published
 from harness.report.search import Importance, histories, rank_correlations
 from harness.report.tables import render_csv, render_latex, render_markdown
@@ -45,7 +47,7 @@ def write_report(
         view=view,
         board=leaderboard(trials, epochs, studies, study=study, target=target, published=table),
         curves=time_curves(trials, epochs, studies, study=study, target=target),
-        lines=families(trials, epochs, studies, study=study),
+        lines=_lines(trials, epochs, studies, study, swept(view, own)),
         histories=histories(view, own),
         importance=rank_correlations(view, own) if importance is None else importance,
         importance_title=CORRELATION if importance is None else IMPORTANCE,
@@ -70,12 +72,23 @@ def write_figures(content: Content, folder: Path) -> list[Path]:
     found = time_accuracy_figure(content.curves, folder / "time-accuracy")
     found += learning_figure(content.curves, folder / "learning")
     for one in content.lines:
-        draw = histogram_figure if one.y_name.startswith(HISTOGRAM) else line_figure
+        draw = histogram_figure if is_histogram(one.y_name) else line_figure
         found += draw(one, folder / _file_name(one.dataset, one.y_name, one.x_name))
     for cell, values in content.importance.items():
         what = content.importance_title
         found += importance_figure(values, folder / _file_name("importance", cell), axis=what)
     return found
+
+
+def _lines(
+    trials: pd.DataFrame, epochs: pd.DataFrame, studies: pd.DataFrame, study: str, names: Iterable[str]
+) -> tuple[LineSet, ...]:
+    """Families of metrics, and the score against every parameter that the study sweeps in its final phase."""
+    found = list(families(trials, epochs, studies, study=study))
+    for name in names:
+        sets = parameter_curves(trials, studies, study=study, parameter=name)
+        found += [one for one in sets if not one.note]
+    return tuple(found)
 
 
 def _published(folder: str | Path | None) -> pd.DataFrame | None:

@@ -16,6 +16,7 @@ from harness.report.frames import CellInfo, StudyView, last_attempts, number, pa
 from harness.report.rows import seed_scores, winner
 
 BINS = 12
+Settings = tuple[tuple[str, str], ...]
 
 
 def parameter_curves(
@@ -23,9 +24,9 @@ def parameter_curves(
 ) -> tuple[LineSet, ...]:
     """The first objective against a numeric ``parameter``, a set for each data set.
 
-    Final seeds are used where a line of them has two values of it: mean and interval over seeds, on test, one
-    line for each pipeline and arm (``parameter`` apart). Otherwise the search's: the best validation value
-    at each value of the parameter (of each of 12 bins where there are more), which is no result.
+    Final seeds are used where a line of them has two values of it: mean and interval over seeds, on test, a
+    line over the cells that differ in it alone (see ``_final_lines``). Otherwise the search's: the best
+    validation value at each value of the parameter (of each of 12 bins if there are more): no result.
     Raises HarnessError if no trial has the parameter as a number.
     """
     view = study_view(studies, study)
@@ -50,29 +51,71 @@ def parameter_curves(
     return tuple(made)
 
 
+def swept(view: StudyView, own: pd.DataFrame) -> tuple[str, ...]:
+    """The numeric settings in which arms of one data set differ. ``own`` are the last attempts."""
+    final = own[(own["phase"] == "final") & own["final"]]
+    found: dict[str, None] = {}
+    for cells in view.groups().values():
+        here = final[final["cell"].isin([cell.name for cell in cells])]
+        arms = [parse(arm, {}) for arm in here["arm"].unique()]
+        for name in dict.fromkeys(key for arm in arms for key in arm):
+            values = {v for arm in arms if math.isfinite(v := number(arm.get(name)))}
+            found |= {name: None} if len(values) > 1 else {}
+    return tuple(found)
+
+
 def _final_lines(
     view: StudyView, cells: tuple[CellInfo, ...], final: pd.DataFrame, parameter: str
 ) -> tuple[Line, ...]:
+    """Lines over cells, by the strictest of three groupings that draws most points in lines.
+
+    Cells belong together if their arms agree but for the parameter; or but for it and switches (true, false);
+    or if their labels agree up to a comma ("240 ms, timestep 5 ms").
+    """
     current = {str(name): winner(rows) for name, rows in final.groupby("cell")}
     final = final[final["config"].fillna("") == final["cell"].map(current)]
-    chance = {cell.name: cell.chance for cell in cells}
+    points = {str(name): _point(view, cells, rows) for name, rows in final.groupby("cell", sort=False)}
+    arms = {str(name): parse(rows["arm"].iloc[0], {}) for name, rows in final.groupby("cell", sort=False)}
+    groupings: list[dict[Settings, list[str]]] = [{}, {}, {}]
+    for cell in (cell for cell in cells if cell.name in points):
+        rest = {k: v for k, v in sorted(arms[cell.name].items()) if k != parameter}
+        plain = {k: v for k, v in rest.items() if not isinstance(v, bool)}
+        for grouping, key in zip(groupings, (rest, plain, {"label": cell.label.split(",")[0]}), strict=True):
+            text = tuple((k, v if isinstance(v, str) else json.dumps(v)) for k, v in key.items())
+            grouping.setdefault((("", cell.pipeline), *text), []).append(cell.name)
     labels = {cell.name: cell.label for cell in cells}
-    arms = [_rest(arm, parameter) for arm in final["arm"]]
-    series = [f"{name} {arm}".strip() for name, arm in zip(final["pipeline"], arms, strict=True)]
-    lines = []
-    for name, rows in final.assign(series=series).groupby("series", sort=True):
-        points = []
-        for x in sorted(rows["x"].unique()):
-            at = rows[rows["x"] == x]
-            floor = chance[str(at["cell"].iloc[0])]
-            seeds = seed_scores(at, "test_value", floor, maximize=view.maximize)
-            summary = stats.summarize([seed.value for seed in seeds])
-            if summary.n:
-                points.append(Point(float(x), summary.mean, summary.half, summary.n))
-        names = rows["cell"].unique()
-        label = labels[str(names[0])] if len(names) == 1 else str(name)
-        lines.append(Line(label, tuple(points)))
-    return tuple(line for line in lines if line.points)
+    candidates = [_lines_of(grouping, points, labels) for grouping in groupings]
+    return max(candidates, key=lambda lines: sum(len(line.points) for line in lines if len(line.points) > 1))
+
+
+def _lines_of(
+    grouping: Mapping[Settings, list[str]], points: Mapping[str, Point], labels: Mapping[str, str]
+) -> tuple[Line, ...]:
+    """The lines of a grouping; none if two cells of one line have the same value of the parameter."""
+    lines: dict[Settings, tuple[Point, ...]] = {}
+    for key, names in grouping.items():
+        own = sorted((points[name] for name in names if points[name].n), key=lambda p: p.x)
+        if len({p.x for p in own}) < len(own):
+            return ()
+        lines[key] = tuple(own)
+    if any(len(own) > 1 for own in lines.values()):
+        lines = {key: own for key, own in lines.items() if len(own) > 1}
+    shared = set.intersection(*map(set, lines)) if len(lines) > 1 else set()
+    found = []
+    for key, line in lines.items():
+        named = dict(key)
+        parts = [f"{k} {v}".strip() for k, v in key if (k, v) not in shared]
+        single = labels[grouping[key][0]] if len(grouping[key]) == 1 else ""
+        found.append(Line(single or named.get("label") or ", ".join(parts) or named[""], line))
+    return tuple(line for line in found if line.points)
+
+
+def _point(view: StudyView, cells: tuple[CellInfo, ...], rows: pd.DataFrame) -> Point:
+    """One cell's mean over seeds at its value of the parameter; failed seeds at chance."""
+    chance = next(cell.chance for cell in cells if cell.name == rows["cell"].iloc[0])
+    seeds = seed_scores(rows, "test_value", chance, maximize=view.maximize)
+    summary = stats.summarize([seed.value for seed in seeds])
+    return Point(float(rows["x"].iloc[0]), summary.mean, summary.half, summary.n)
 
 
 def _search_lines(view: StudyView, cells: tuple[CellInfo, ...], own: pd.DataFrame) -> tuple[Line, ...]:
@@ -100,9 +143,3 @@ def _binned(x: pd.Series) -> pd.Series:
 def _value(params: object, parameter: str) -> float:
     found = parse(params, {})
     return number(found.get(parameter)) if isinstance(found, Mapping) else math.nan
-
-
-def _rest(arm: object, parameter: str) -> str:
-    """An arm's settings without the parameter, as text."""
-    rest = {key: value for key, value in parse(arm, {}).items() if key != parameter}
-    return ", ".join(f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in sorted(rest.items()))

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.report.canvas import axis_name, style
 from harness.report.curves import Curve, CurveSet, LineSet, Steps
-from harness.report.families import HISTOGRAM
+from harness.report.families import is_histogram
 from harness.report.formatting import fixed, time_unit
 from harness.report.hardware import CPU_CLOCK
 from harness.report.search import History
@@ -93,7 +93,10 @@ def history(found: Iterable[History], metric: str, scale: float) -> Plot:
         best = _scatter("lines", number, [_num(v * scale) for v in one.best], showlegend=False)
         data.append(best | {"line": {"shape": "hv", "color": colour, "width": 2}, "hoverinfo": "skip"})
         data[-1]["legendgroup"] = data[-2]["legendgroup"] = one.cell
-    return {"data": data, "layout": _layout("search trial", f"validation {axis_name(metric, scale)}")}
+    layout = _layout("search trial", f"validation {axis_name(metric, scale)}")
+    last = max((n for trace in data for n in trace["x"]), default=0)
+    layout["xaxis"] |= {"dtick": 1} if last <= 12 else {}
+    return {"data": data, "layout": layout}
 
 
 def importance(found: Mapping[str, Mapping[str, float]], labels: Mapping[str, str], title: str) -> Plot:
@@ -113,7 +116,7 @@ def lines(found: LineSet) -> Plot:
     for i, line in enumerate(found.lines):
         colour, dash, _ = style(i)
         x, y = [p.x for p in line.points], [_num(p.value * found.scale) for p in line.points]
-        if found.y_name.startswith(HISTOGRAM):
+        if is_histogram(found.y_name):
             bars = {"type": "bar", "name": line.label, "x": x, "y": y, "opacity": 0.6}
             data.append(bars | {"marker": {"color": colour}})
             continue
@@ -121,7 +124,7 @@ def lines(found: LineSet) -> Plot:
         dots = _scatter("lines+markers", x, y, name=line.label, line={"color": colour, "dash": DASHES[dash]})
         bars = {"type": "data", "array": half, "visible": any(h is not None for h in half)}
         data.append(dots | {"marker": {"symbol": SYMBOLS[i % len(SYMBOLS)]}, "error_y": bars})
-    histogram = found.y_name.startswith(HISTOGRAM)
+    histogram = is_histogram(found.y_name)
     name = "mean over seeds" if histogram else f"{found.split} {axis_name(found.y_name, found.scale)}"
     layout = _layout(found.x_name or "value", name)
     return {"data": data, "layout": layout | {"barmode": "overlay"}}

@@ -36,7 +36,7 @@ def remarks(board: Board, group: Group) -> tuple[str, ...]:
         if any(r.value == 0 for r in ratios):
             found.append("A ratio of 0.00: the median seed of the baseline never reached that target.")
     if any(name.startswith("legacy_") for row in group.rows for name, _ in row.metrics):
-        found.append("Columns named legacy_ take the best epoch on the test set; nothing is ranked by them.")
+        found.append("Legacy columns take the best epoch on the test set; nothing is ranked by them.")
     rules = dict.fromkeys(row.cost.energy_rule for row in group.rows if row.cost.energy_rule)
     found += [f"Energy is an estimate: {rule}." for rule in rules]
     return (

@@ -97,20 +97,23 @@ def floor_of(table: Table, data: CellRows) -> tuple[float, tuple[Flag, ...]]:
 
 
 def baseline_of(view: StudyView, cells: Sequence[CellRows]) -> CellRows | None:
-    """The cell that the study calls its baseline: by name, or by label or pipeline within these cells.
+    """The cell that the study calls its baseline by name, label or pipeline, or what stands for it here.
 
-    Raises UnknownNameError where no cell of the whole study fits.
+    On another data set than the baseline's own that is the cell with its label, else the only cell with its
+    pipeline. Raises UnknownNameError where no cell of the whole study fits.
     """
     wanted = view.protocol.get("baseline")
     if not wanted:
         return None
-    if not any(wanted in (cell.name, cell.label, cell.pipeline) for cell in view.cells):
+    named = next((c for c in view.cells if wanted in (c.name, c.label, c.pipeline)), None)
+    if named is None:
         raise UnknownNameError("baseline cell", wanted, [cell.name for cell in view.cells])
-    for key in ("name", "label", "pipeline"):
-        found = [data for data in cells if getattr(data.cell, key) == wanted]
+    for key, value in (("name", wanted), ("label", wanted), ("label", named.label)):
+        found = [data for data in cells if getattr(data.cell, key) == value]
         if found:
             return found[0]
-    return None
+    alike = [data for data in cells if data.cell.pipeline == named.pipeline]
+    return alike[0] if len(alike) == 1 else None
 
 
 def target_of(table: Table, data: CellRows, target: float) -> TargetTime:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from harness.report import flags
+from harness.report.families import FAMILY
 from harness.report.formatting import (
     DASH,
     fixed,
@@ -86,23 +87,22 @@ def scores(group: Group) -> Sheet:
 
 def training(group: Group) -> Sheet:
     """Median training time to the best epoch and of the whole run, with and without pretraining."""
-    timed = [row for row in group.rows if row.times is not None]
-    divisor, unit = time_unit(s for row in timed if row.times for s in (row.times.total.median,))
-    unit = f"CPU {unit}" if group.clock == CPU_CLOCK else unit
+    timed = [(row, row.times) for row in group.rows if row.times is not None]
+    divisor, unit = time_unit(times.total.median for _, times in timed)
+    both = any(times.total != times.total_snn for _, times in timed)
     rows = []
-    for row in timed:
-        if row.times is None:
-            continue
-        parts = (row.times.best, row.times.best_snn, row.times.total, row.times.total_snn)
-        spreads = [significant(part.median / divisor) for part in parts]
-        rows.append((rank(row.times.rank), row.label, *spreads, row.times.device_name or DASH))
-    headers = ("rank", "cell", f"to best epoch ({unit})", "without pretraining", f"whole run ({unit})")
+    for row, times in timed:
+        pairs = ((times.best, times.best_snn), (times.total, times.total_snn))
+        spreads = [significant(one.median / divisor) for pair in pairs for one in pair[: 1 + both]]
+        rows.append((rank(times.rank), row.label, *spreads, times.device_name or DASH))
+    without = ("without pretraining",) if both else ()
+    headers = ("rank", "cell", "to best epoch", *without, "whole run", *without, "hardware")
     return Sheet(
-        f"Training time ({unit}, median over seeds)",
-        (*headers, "without pretraining", "hardware"),
-        "llrrrrl",
+        f"Training time ({_clock(group, unit)}, median over seeds)",
+        headers,
+        "ll" + "r" * (len(headers) - 3) + "l",
         tuple(rows),
-        tuple(_marks(group, row, TIME_FLAGS) for row in timed),
+        tuple(_marks(group, row, TIME_FLAGS) for row, _ in timed),
         1,
     )
 
@@ -113,20 +113,22 @@ def targets(group: Group) -> Sheet:
         (t, row) for i in range(len(group.targets)) for row in group.rows for t in row.targets[i : i + 1]
     ]
     divisor, unit = time_unit(value for t, _ in found for value in (t.total, t.snn))
-    unit = f"CPU {unit}" if group.clock == CPU_CLOCK else unit
+    both = any(t.total != t.snn or t.ratio != t.ratio_snn for t, _ in found)
     rows = []
     for t, row in found:
-        times = [significant(t.total / divisor), significant(t.snn / divisor), f"{t.reached}/{t.n}"]
+        times = [significant(value / divisor) for value in (t.total, t.snn)[: 1 + both]]
+        times.append(f"{t.reached}/{t.n}")
         if group.baseline is not None:
             own = row.cell == group.baseline
-            times += ["baseline"] * 2 if own else [ratio(t.ratio), ratio(t.ratio_snn)]
+            times += ["baseline" if own else ratio(r) for r in (t.ratio, t.ratio_snn)[: 1 + both]]
         rows.append((fixed(t.target * group.scale, 2) + group.unit, row.label, *times))
-    headers = ("target", "cell", f"time ({unit})", "without pretraining", "reached")
-    more = ("ratio to baseline (95 %)", "same, without pretraining") if group.baseline is not None else ()
+    headers = ["target", "cell", "time", *(["without pretraining"] if both else []), "reached"]
+    if group.baseline is not None:
+        headers += ["ratio to baseline (95 %)", *(["without pretraining"] if both else [])]
     return Sheet(
-        f"Time to target on validation ({unit}, median over seeds)",
-        (*headers, *more),
-        "llrrr" + "r" * len(more),
+        f"Time to target on validation ({_clock(group, unit)}, median over seeds)",
+        tuple(headers),
+        "ll" + "r" * (len(headers) - 2),
         tuple(rows),
         tuple(_marks(group, row, TIME_FLAGS) for _, row in found),
         1,
@@ -209,6 +211,10 @@ def _marks(group: Group, row: Row, only: set[str] | None = None) -> tuple[int, .
     return tuple(sorted(numbers[f.text] for f in row.flags if only is None or f.code in only))
 
 
+def _clock(group: Group, unit: str) -> str:
+    return f"CPU {unit}" if group.clock == CPU_CLOCK else unit
+
+
 def _trials(budget: Budget) -> str:
     parts = [f"{n} {what}" for n, what in ((budget.pruned, "pruned"), (budget.failed, "failed")) if n]
     return f"{budget.finished} ({', '.join(parts)})" if parts else str(budget.finished)
@@ -216,7 +222,8 @@ def _trials(budget: Budget) -> str:
 
 def _shown(name: str) -> bool:
     """Which further metrics a table has room for; the CSV has all."""
-    return name in FORECAST_METRICS or "accuracy" in name.partition("/")[0] or name.endswith("_mean")
+    accuracy = "accuracy" in name and FAMILY.match(name) is None
+    return name in FORECAST_METRICS or accuracy or name.endswith("_mean")
 
 
 def _metric_column(group: Group, name: str, found: list[Summary | None]) -> tuple[str, list[str]]:
@@ -224,7 +231,8 @@ def _metric_column(group: Group, name: str, found: list[Summary | None]) -> tupl
     scale = group.scale if "accuracy" in name else 1.0
     digits = score_digits([s for s in found if s is not None], scale)
     texts = [DASH if s is None or s.n == 0 else score(s, scale, digits) for s in found]
-    return (f"{name} (%)" if scale == 100 else name), texts
+    spoken = name.replace("legacy_best_test_", "legacy, best test epoch: ").replace("last_", "last epoch: ")
+    return (f"{spoken} (%)" if scale == 100 else spoken), texts
 
 
 def _published_value(row: PublishedRow) -> str:

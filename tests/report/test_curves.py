@@ -11,7 +11,8 @@ import pytest
 from harness.errors import HarnessError
 from harness.report.curves import CurveSet, Steps, over_seeds, time_curves
 from harness.report.families import families
-from harness.report.parameters import parameter_curves
+from harness.report.frames import last_attempts, study_view
+from harness.report.parameters import parameter_curves, swept
 from tests.report.synthetic import Tables, cell, curve, failed, race, trial
 
 
@@ -123,9 +124,81 @@ def test_families_are_averaged_at_the_best_epoch() -> None:
             ("delay_histogram/10", [7.0, 5.0]),
             ("accuracy@T8", [0.1, 0.6]),
             ("firing_rate/0", [0.1, 0.2]),
+            ("ts/a1", [0.1, 0.2]),
         ):
             tables.epochs += curve(row, values, metric=name)
     found = {one.y_name: one for one in families(*tables.frames(), study="demo")}
     assert set(found) == {"delay_histogram", "accuracy"}
     assert [(p.x, p.value) for p in found["delay_histogram"].lines[0].points] == [(3.0, 1.5), (10.0, 5.0)]
     assert (found["accuracy"].x_name, found["accuracy"].scale) == ("timesteps", 100.0)
+
+
+def test_families_come_from_the_test_split_where_it_has_them_and_from_the_last_epoch_otherwise() -> None:
+    tables = Tables()
+    for seed in range(2):
+        test = {
+            "accuracy": 0.7,
+            "last_accuracy_t8": 0.0,
+            "accuracy_t8": 0.6 + 0.1 * seed,
+            "r2@missing=0.2": 0.5,
+        }
+        row = tables.add(trial(seed=seed, best_epoch=1, test=json.dumps(test)), [0.6, 0.5])
+        tables.epochs += curve(row, [0.1, 0.1], metric="accuracy_t8")
+        last = curve(row, [0.0, 0.25])[1]
+        tables.epochs.append(last | {"metric": "delay_share/03"})
+    found = {one.y_name: one for one in families(*tables.frames(), study="demo")}
+    assert set(found) == {"accuracy", "r2", "delay_share"}
+    assert (found["accuracy"].split, found["accuracy"].lines[0].points[0].value) == (
+        "test",
+        pytest.approx(0.65),
+    )
+    assert found["r2"].x_name == "share of missing inputs"
+    shares = found["delay_share"]
+    assert (shares.split, shares.lines[0].points[0].x, shares.lines[0].points[0].value) == (
+        "validation",
+        3.0,
+        0.25,
+    )
+
+
+def arms(*settings: tuple[str, dict[str, object]]) -> Tables:
+    """Cells by label with an arm, two final seeds each."""
+    cells = [cell(f"digits/{label}", pipeline="delays") for label, _ in settings]
+    tables = Tables(cells=cells)
+    for info, (_, arm) in zip(cells, settings, strict=True):
+        for seed in range(2):
+            more = {"params": json.dumps(arm), "arm": json.dumps(arm), "config": info["cell"]}
+            value = 0.5 + 0.01 * seed
+            tables.add(trial(cell=info["cell"], pipeline="delays", seed=seed, test_value=value, **more))
+    return tables
+
+
+def lines_of(tables: Tables, parameter: str) -> dict[str, list[float]]:
+    trials, _, studies = tables.frames()
+    (found,) = parameter_curves(trials, studies, study="demo", parameter=parameter)
+    return {line.label: [p.x for p in line.points] for line in found.lines}
+
+
+def test_arms_that_differ_in_two_settings_are_joined_by_their_labels() -> None:
+    """Of the same delay range in ms, a finer timestep needs a longer range in steps."""
+    tables = arms(
+        ("40 ms", {"delay.max": 5, "timestep_ms": 10.0}),
+        ("240 ms", {"delay.max": 25, "timestep_ms": 10.0}),
+        ("240 ms, timestep 5 ms", {"delay.max": 49, "timestep_ms": 5.0}),
+        ("240 ms, timestep 20 ms", {"delay.max": 13, "timestep_ms": 20.0}),
+    )
+    assert lines_of(tables, "timestep_ms") == {"240 ms": [5.0, 10.0, 20.0]}
+    assert list(lines_of(tables, "delay.max").values()) == [[13.0, 25.0, 49.0]]
+
+
+def test_switches_do_not_split_a_line() -> None:
+    tables = arms(
+        ("LIF 0.1", {"neuron": "lif", "ratio": 0.1}),
+        ("LIF 0.4", {"neuron": "lif", "ratio": 0.4, "curve": True}),
+        ("TS 0.1", {"neuron": "ts", "ratio": 0.1}),
+        ("TS 0.4", {"neuron": "ts", "ratio": 0.4, "curve": True}),
+        ("none", {"neuron": "lif"}),
+    )
+    assert lines_of(tables, "ratio") == {"neuron lif": [0.1, 0.4], "neuron ts": [0.1, 0.4]}
+    trials, _, studies = tables.frames()
+    assert swept(study_view(studies, "demo"), last_attempts(trials, "demo")) == ("ratio",)

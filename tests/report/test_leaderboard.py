@@ -285,6 +285,20 @@ def test_targets_come_from_argument_protocol_or_baseline() -> None:
         board_of(tables)
 
 
+def test_a_baseline_stands_for_itself_on_every_data_set() -> None:
+    names = ("digits/direct LIF", "events/direct LIF on events", "events/pipe", "vowels/ann")
+    cells = [cell(name, pipeline=name.split("/")[1].split()[0]) for name in names]
+    tables = Tables(cells=cells, protocol={"baseline": "direct LIF"})
+    for info in cells:
+        tables.add(trial(cell=info["cell"], pipeline=info["pipeline"], seed=1), [0.5, 0.8])
+    found = {group.dataset: (group.baseline, len(group.targets)) for group in board_of(tables).groups}
+    assert found == {
+        "digits": ("digits/direct LIF", 2),
+        "events": ("events/direct LIF on events", 2),
+        "vowels": (None, 0),
+    }
+
+
 def test_shared_devices_show_times_and_are_not_ranked() -> None:
     tables = five(Tables(cells=[cell(), cell("digits/ann")]))
     for seed in range(5):
