@@ -158,6 +158,7 @@ class DelayLayer(nn.Module):
         finally:
             self._whole, self._spectrum = before, None
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # a loop over frequencies is no graph
     def forward(self, x_tbi: Tensor, decay: float | None = None) -> Tensor:
         """Delayed sums (T', B, O); with ``decay`` k their leaky sum over time (a linear readout)."""
         if x_tbi.dim() != 3 or x_tbi.shape[2] != self.spec.inputs or not len(x_tbi):

@@ -225,6 +225,25 @@ def test_one_sample_one_unit_one_step() -> None:
     assert layer(torch.ones(1, 1, 1)).shape == (2, 1, 1)
 
 
+def test_compiled_models_compute_the_same() -> None:
+    layer = make(backend="dft")
+    x = torch.rand(12, 4, 7, generator=generator(1))
+    compiled = torch.compile(layer, backend="eager")
+    torch.testing.assert_close(compiled(x), layer(x))
+    with torch.no_grad(), rounded(layer):
+        torch.testing.assert_close(compiled(x), layer(x))
+
+
+def test_half_precision_training_runs_in_full_precision_where_it_matters() -> None:
+    x = torch.rand(12, 4, 7, generator=generator(1))
+    for backend in ("conv1d", "fft", "dft"):
+        layer = make(backend=backend)
+        whole = layer(x)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            out = layer(x.bfloat16())
+        torch.testing.assert_close(out.float(), whole, atol=0.03, rtol=0.05)
+
+
 def test_state_dict_carries_sigma() -> None:
     layer = make()
     layer.set_sigma(5.0)
