@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.io import savemat
 
+from harness.cache import prepared
 from harness.contracts.data import Batch, Dataset, Events, SplitName
 from harness.datasets import cifar10_dvs
 from harness.datasets.dvs128_gesture import Dvs128Gesture
@@ -60,6 +61,22 @@ def test_nmnist(root: Path) -> None:
     assert x.unit[:20].tolist() == ((want["p"] * 34 + want["y"]) * 34 + want["x"]).tolist()
     assert x.time_us[:20].tolist() == (want["t"] - want["t"][0]).tolist()
     assert torch.bincount(x.sample).tolist() == (20 + batches["test"].y).tolist()
+
+
+def test_prepared_once_and_mapped(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was collected in temporary files arrives in the node's cache whole."""
+    monkeypatch.setenv("HARNESS_CACHE", str(root / "cache"))
+    for part in ("Train", "Test"):
+        for digit in range(10):
+            for item in range(5):
+                path = root / "nmnist" / part / str(digit) / f"{item}.bin"
+                files.write_atis(path, files.events(30, 34, seed=10 * digit + item))
+    mapped, fresh = prepared(Nmnist()), Nmnist().prepare()
+    assert sorted(mapped) == sorted(fresh)
+    for key in fresh:
+        assert np.array_equal(mapped[key], fresh[key])
+    files.write_atis(root / "nmnist" / "Test" / "3" / "9.bin", files.events(30, 34))
+    assert len(prepared(Nmnist())["y"]) == 101
 
 
 def test_nmnist_bad_folders(root: Path) -> None:

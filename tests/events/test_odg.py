@@ -70,6 +70,17 @@ def test_threshold_is_strict(level: float, count: int) -> None:
     assert (len(events.pos), len(events.neg)) == (count, count)
 
 
+def test_grey_levels_and_doubles_agree_on_every_pair() -> None:
+    level = np.arange(256)
+    bright, dark = np.meshgrid(level, level, indexing="ij")
+    doubles = bright / 255 - dark / 255 > odg.THRESHOLD
+    # Each pair side by side: the step of t = 8 moves the image down, that of t = 7 to the right.
+    pairs = np.stack([dark.ravel(), bright.ravel()], axis=1).astype(np.uint8)[:, None, :]
+    frames = odg.frames_btchw(pairs)
+    darker = frames[:, 6, 1].any((1, 2)).reshape(256, 256)
+    assert np.array_equal(darker, doubles)
+
+
 def test_corners_are_cleaned() -> None:
     value = np.zeros((8, 8))
     value[0, 0] = 1

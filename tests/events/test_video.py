@@ -1,6 +1,7 @@
 """Video to events: the paper's percentiles, exactly, and clear lines for bad clips."""
 
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,22 @@ def test_bad_clips(tmp_path: Path) -> None:
         video.events_cthw(clip(1))
     with pytest.raises(DataError, match="event_ratio"):
         VideoSettings(event_ratio=1.5)
+
+
+@pytest.mark.skipif("HARNESS_DATA" not in os.environ, reason="HARNESS_DATA is not set")
+def test_real_clips() -> None:
+    """Five real clips: every one gives about the share of events asked for, most where it moves."""
+    path = Path(os.environ["HARNESS_DATA"], "video_clips.npz")
+    with np.load(path, allow_pickle=False) as file:
+        jpeg, offset, of_clip = file["jpeg"].tobytes(), file["offset"], file["clip"]
+    for number in range(5):
+        frames = np.flatnonzero(of_clip == number)
+        chosen = frames[video.sample_positions(len(frames))]
+        grey = np.stack([images.grey(images.decode_rgb(jpeg[offset[i] : offset[i + 1]], i)) for i in chosen])
+        events = video.events_cthw(grey)
+        assert 0.05 < events.mean() <= 0.0751
+        change = np.abs(np.diff(grey.astype(int), axis=0)).mean((1, 2))
+        assert np.corrcoef(change, events.sum((0, 2, 3)))[0, 1] > 0.5
 
 
 def test_images_as_opencv_reads_them(tmp_path: Path) -> None:
