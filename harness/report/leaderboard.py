@@ -22,6 +22,7 @@ from harness.report.scoring import Table, baseline_of, row_of
 from harness.report.values import SCORING_VERSION, Board, Group, Row
 
 TRIVIAL = ("persistence", "window-mean", "train-mean", "nlinear-ridge")
+PUBLISHED_TIMES = ("time_ratio", "speedup_time", "hours_to_theta")
 PROVISIONAL_NOTE = "Provisional: validation, one seed: not a result. Finish the final phase to get one."
 
 
@@ -149,7 +150,8 @@ def _group(table: Table, own: pd.DataFrame, published: pd.DataFrame | None) -> G
     chances = [data.cell.chance for data in table.cells if not math.isnan(data.cell.chance)]
     best = next((row.score.mean for row in rows if row.rank), math.nan)
     share, base = is_share(view.metric, rows), baseline_of(view, table.cells)
-    metrics = dict.fromkeys((view.metric, *(FORECAST_METRICS if first.task == "forecasting" else ())))
+    further = FORECAST_METRICS if first.task == "forecasting" else PUBLISHED_TIMES
+    metrics = dict.fromkeys((view.metric, *further))
     return Group(
         dataset=first.place,
         revision=first.revision,

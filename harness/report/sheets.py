@@ -25,6 +25,9 @@ from harness.report.values import Budget, Group, PublishedRow, Row
 
 TIME_FLAGS = {flags.SHARED.code, flags.HARDWARE.code, flags.MIXED.code, flags.CPU_PART.code}
 
+PROVENANCE = {"memory": "memory, unverified"}
+SHORT = 12
+
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
@@ -40,10 +43,10 @@ class Sheet:
     main: bool = True
 
 
-def sheets(group: Group, *, published_rows: int | None = None) -> tuple[Sheet, ...]:
-    """All tables of a group that have anything to show; at most ``published_rows`` published ones."""
+def sheets(group: Group, *, compact: bool = False) -> tuple[Sheet, ...]:
+    """All tables of a group that have anything to show; ``compact`` keeps long ones short."""
     made = [scores(group), training(group), targets(group), costs(group)]
-    made += [pairs(group), front(group), published(group, published_rows)]
+    made += [pairs(group, compact), front(group), published(group, SHORT if compact else None)]
     return tuple(sheet for sheet in made if sheet.rows)
 
 
@@ -156,11 +159,13 @@ def costs(group: Group) -> Sheet:
     return Sheet("Cost", (*headers, *more), "lrrrrrrrr", rows, main=False)
 
 
-def pairs(group: Group) -> Sheet:
-    """Paired differences: against the baseline if there is one, otherwise against the best row; then all."""
+def pairs(group: Group, compact: bool = False) -> Sheet:
+    """Paired differences, first against the baseline (the best row without one); only those if many."""
     labels = {row.cell: row.label for row in group.rows}
     pivot = group.baseline or next((row.cell for row in group.rows if row.rank), None)
     ordered = sorted(group.differences, key=lambda d: pivot not in (d.a, d.b))
+    if compact and len(ordered) > SHORT:
+        ordered = [d for d in ordered if pivot in (d.a, d.b)]
     unit = " (points)" if group.scale == 100 else ""
     rows = []
     for d in ordered:
@@ -191,7 +196,7 @@ def published(group: Group, limit: int | None) -> Sheet:
     rows = tuple(
         (
             *(r.method, r.horizon or DASH, r.metric, _published_value(r), r.n_seeds or DASH, _selection(r)),
-            *(r.provenance, _source(r)),
+            *(PROVENANCE.get(r.provenance, r.provenance.replace("_", " ")), _source(r)),
         )
         for r in shown
     )

@@ -171,8 +171,10 @@ def smallest_gap(scores: Mapping[str, Mapping[int, float]], *, resolution: float
     return reach * math.sqrt(sum(moving) / len(moving) / n)
 
 
-def ratio_of_medians(a: ArrayLike, b: ArrayLike, *, seed: int, draws: int = DRAWS) -> Ratio:
-    """median(a) / median(b) with a percentile bootstrap interval; samples of equal length stay paired.
+def ratio_of_medians(
+    a: ArrayLike, b: ArrayLike, *, seed: int, draws: int = DRAWS, paired: bool = True
+) -> Ratio:
+    """median(a) / median(b) with a percentile bootstrap interval; ``paired`` samples are drawn together.
 
     Infinite times (target not reached) are kept. A draw in which both medians are infinite says
     nothing and widens the interval at both ends.
@@ -182,7 +184,7 @@ def ratio_of_medians(a: ArrayLike, b: ArrayLike, *, seed: int, draws: int = DRAW
         return Ratio(math.nan, math.nan, math.nan)
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, len(x), (draws, len(x)))
-    columns = rows if len(x) == len(y) else rng.integers(0, len(y), (draws, len(y)))
+    columns = rows if paired and len(x) == len(y) else rng.integers(0, len(y), (draws, len(y)))
     tops, bottoms = np.median(x[rows], axis=1), np.median(y[columns], axis=1)
     tail = (1 - LEVEL) / 2
     low = np.quantile(_divide(tops, bottoms, 0.0), tail, method="lower")

@@ -14,7 +14,6 @@ from harness.report.values import Board, Group, Row
 if TYPE_CHECKING:
     from rich.console import Console
 
-PUBLISHED_SHOWN = 12
 _TEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
@@ -34,7 +33,7 @@ def render_terminal(board: Board, console: Console) -> None:
     from rich.text import Text
 
     for group in board.groups:
-        for sheet in sheets(group, published_rows=PUBLISHED_SHOWN):
+        for sheet in sheets(group, compact=True):
             if not sheet.main and console.width < 100:
                 continue
             table = Table(title=Text(sheet.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
@@ -53,7 +52,7 @@ def render_markdown(board: Board) -> str:
     parts = [f"# Leaderboard of {board.study}"]
     for group in board.groups:
         parts += [f"> **{note}**" for note in group.notes]
-        for sheet in sheets(group, published_rows=PUBLISHED_SHOWN):
+        for sheet in sheets(group, compact=True):
             rule = ["---:" if side == "r" else ":---" for side in sheet.align]
             rows = [[_md(cell) for cell in cells] for cells in _marked(sheet, "{} <sup>{}</sup>")]
             lines = [[_md(h) for h in sheet.headers], rule, *rows]
@@ -69,7 +68,7 @@ def render_latex(board: Board) -> str:
         f"% Leaderboard of {board.study}, scoring version {board.scoring}. Needs \\usepackage{{booktabs}}."
     ]
     for group in board.groups:
-        parts += [_latex_table(sheet) for sheet in sheets(group, published_rows=PUBLISHED_SHOWN)]
+        parts += [_latex_table(sheet) for sheet in sheets(group, compact=True)]
         parts.append("\n\n".join(_tex(line) for line in _lines(board, group)))
     return "\n\n".join(parts) + "\n"
 

@@ -148,6 +148,7 @@ def target_time(own: Seconds, base: Seconds | None, *, target: float, cell: str)
             [pair[i] for pair in mine],
             [pair[i] for pair in theirs],
             seed=derive_seed("time to target", cell),
+            paired=seeds is not None,
         )
         for i in (0, 1)
     ]

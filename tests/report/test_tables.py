@@ -12,6 +12,7 @@ from rich.console import Console
 from harness.report import formatting
 from harness.report.leaderboard import leaderboard
 from harness.report.published import load_published
+from harness.report.sheets import pairs
 from harness.report.stats import Ratio, Summary
 from harness.report.tables import render_csv, render_latex, render_markdown, render_terminal
 from harness.report.values import Board
@@ -128,3 +129,16 @@ def test_empty_and_hostile_boards_render() -> None:
         for text in (render_markdown(board), render_latex(board), render_csv(board), terminal(board, 120)):
             assert "direct" in text
             assert "nan" not in text.replace("Leaderboard", "").lower()
+
+
+def test_many_cells_are_compared_with_the_best_only_in_compact_form() -> None:
+    names = [f"digits/arm {i}" for i in range(7)]
+    tables = Tables(cells=[cell(name) for name in names])
+    for i, name in enumerate(names):
+        for seed in range(3):
+            tables.add(trial(cell=name, seed=seed, test_value=0.5 + 0.05 * i + 0.01 * seed))
+    (group,) = leaderboard(*tables.frames(), study="demo").groups
+    assert len(group.differences) == 21
+    assert len(pairs(group).rows) == 21
+    assert len(pairs(group, compact=True).rows) == 6
+    assert all("arm 6" in row[0] for row in pairs(group, compact=True).rows)
