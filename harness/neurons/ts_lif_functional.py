@@ -99,15 +99,17 @@ class _Form(NamedTuple):
     square: Tensor
     """c^2 of the surrogate, see :func:`_surrogate`."""
     factor: float
+    gains: tuple[float, float]
 
     @classmethod
     def of(cls, k: Gains, rule: Rule, like: Tensor) -> _Form:
         """On the device and in the type of ``like``."""
         a, b = _rows(k, late=rule.late)
         m = [a, [mine + k.k21 * other for mine, other in zip(b, a, strict=True)]]
-        gain = [[k.kx1], [k.kx2 + k.k21 * k.kx1]]
+        gains = (k.kx1, k.kx2 + k.k21 * k.kx1)
         square, factor = _surrogate(rule.surrogate)
-        return cls(like.new_tensor(m), like.new_tensor(gain), like.new_tensor(square), factor)
+        column = like.new_tensor(gains)[:, None]
+        return cls(like.new_tensor(m), column, like.new_tensor(square), factor, gains)
 
 
 def _rows(k: Gains, *, late: bool) -> tuple[list[float], list[float]]:
@@ -140,6 +142,7 @@ class _Block:
             out = like.new_empty(2, 1 if hold else steps, n)
             self.outs = [out[:, t % out.shape[1]] for t in range(steps)]
             self.g, self.g_sum, self.den = (like.new_empty(2, n) for _ in range(3))
+            self.g_d, self.g_s = self.g
             self.back = like.new_empty(4, n)
             self.back_u, self.back_s = self.back[:2], self.back[2:]
 
@@ -159,7 +162,7 @@ class _Block:
 
     def run_back(self, x_tn: Tensor, form: _Form, rule: Rule, into: _Sums, grad_x_tn: Tensor) -> None:
         """From ``outs`` = dL/ds through the output: dL/dx into ``grad_x_tn``, products into sums."""
-        g, total, transposed, gain_t = self.g, self.g_sum, form.m.t(), form.gain.t()
+        g, total, transposed = self.g, self.g_sum, form.m.t()
         for t in range(self.steps - 1, -1, -1):
             out, (_, u, _, columns) = self.outs[t], self.at[t]
             self._denominator(u, form, rule)
@@ -171,14 +174,15 @@ class _Block:
             else:
                 torch.div(out, self.den, out=g).mul_(form.factor)
             if not rule.hold:
-                torch.mm(gain_t, g, out=grad_x_tn[t : t + 1])
+                torch.mul(self.g_d, form.gains[0], out=grad_x_tn[t])
+                grad_x_tn[t].add_(self.g_s, alpha=form.gains[1])
                 into.by_x.addmv_(g, x_tn[t])
             elif t + 1 < self.steps:
                 total.add_(g)
             else:
                 total.copy_(g)
         if rule.hold:
-            torch.mm(gain_t, total, out=grad_x_tn)
+            torch.mm(form.gain.t(), total, out=grad_x_tn)
             into.by_x.addmv_(total, x_tn[0])
 
     def _denominator(self, u: Tensor, form: _Form, rule: Rule) -> None:
