@@ -64,7 +64,8 @@ class EsImageNet(Dataset):
             licence="CC BY 4.0 (events); ImageNet's terms for the images behind them",
             citation="Lin, Ding, Qiang, Deng and Li, ES-ImageNet, Front. Neurosci. 15:726582, 2021",
             origin=ORIGIN,
-            notes="the authors' val is test; validation cut from train; sha256 is of trainlabel",
+            notes="val is test; validation cut from train, whose images an ANN of imagenet may have "
+            "seen; sha256 is of trainlabel",
         )
 
     def prepare(self) -> Arrays:

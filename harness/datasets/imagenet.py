@@ -121,7 +121,13 @@ def _folders(root: Path) -> list[str]:
 def _listed(root: Path, parts: tuple[str, ...], classes: tuple[str, ...], changed: tuple[int, ...]) -> Files:
     """All images by part; listed once a process while no class folder comes or goes."""
     return tuple(
-        tuple(path for name in classes for path in sorted((root / part / name).iterdir())) for part in parts
+        tuple(
+            path
+            for name in classes
+            for path in sorted((root / part / name).iterdir())
+            if not path.name.startswith(".")
+        )
+        for part in parts
     )
 
 

@@ -122,14 +122,16 @@ def splits(names: Sequence[str], how: str) -> Splits:
 
 
 def _chosen_groups(names: Sequence[str], how: str, rng: np.random.Generator) -> dict[tuple[str, int], int]:
-    """1 for the groups of validation, 2 for those of test; a group is of one class."""
-    by_class: dict[str, set[int]] = {}
-    for name in names:
-        label, group = _group(name)
-        by_class.setdefault(label, set()).add(group)
+    """1 for the groups of validation, 2 for those of test; a group is of one class.
+
+    Drawn for every class from all groups up to the highest of the set, there or not: a clip that was
+    quarantined moves no other, so frames and events keep the same splits.
+    """
+    known = {_group(name) for name in names}
+    highest = max(group for _, group in known)
     held: dict[tuple[str, int], int] = {}
-    for label in sorted(by_class):
-        groups = rng.permutation(sorted(by_class[label])).tolist()
+    for label in sorted({label for label, _ in known}):
+        groups = (rng.permutation(highest) + 1).tolist()
         official = _OFFICIAL.get(how)
         test = (
             [group for group in groups if group in official]

@@ -61,6 +61,7 @@ def images(folder: Path, each: dict[str, int]) -> None:
 
 def test_imagenet(root: Path) -> None:
     images(root / "imagenet", {"train": 25, "val": 2})
+    (root / "imagenet" / "val" / "n01" / ".DS_Store").write_bytes(b"x")
     batches = whole(ImageNet(ImageNetOptions(pixels=28)))
     assert [len(batch) for batch in batches.values()] == [72, 3, 6]
     assert batches["test"].y.tolist() == [0, 0, 1, 1, 2, 2]
@@ -230,6 +231,17 @@ def test_groups_do_not_leak(how: str) -> None:
     assert sum(len(found[name]) for name in NAMES) == 300
     again = ucf101.splits(names(), how)
     assert all(np.array_equal(found[name], again[name]) for name in NAMES)
+
+
+def test_a_clip_that_is_missing_moves_no_other() -> None:
+    every = names()
+    fewer = [name for name in every if name not in ("v_Class1_g07_c02", "v_Class2_g03_c01")]
+    fewer = [name for name in fewer if not name.startswith("v_Class0_g11")]
+    for how in ("groups", "ucf-2"):
+        before, after = ucf101.splits(every, how), ucf101.splits(fewer, how)
+        for name in NAMES:
+            there = [every[i] for i in before[name].tolist() if every[i] in fewer]
+            assert [fewer[i] for i in after[name].tolist()] == there
 
 
 def test_official_test_groups() -> None:
