@@ -38,9 +38,7 @@ def _runs(batch: int, size: int, most: int, generator: torch.Generator) -> Tenso
     return run & chosen.unsqueeze(1)
 
 
-def cutmix(
-    x_tbc: Tensor, y: Tensor, classes: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def cutmix(x_tbc: Tensor, y: Tensor, classes: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Replace int(lam T) steps of half the samples by those of the next sample, lam ~ U(0, 1).
 
     Returns frames (T, B, C) and soft targets (B, classes): (1 - lam) of the own class, lam of the other.
