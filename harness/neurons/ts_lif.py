@@ -141,13 +141,17 @@ class TSLIF(Neuron):
         return ts_lif_multistep(x_b, self.gains(), self.weights(), rule, self.axis)
 
     def initial_state(self, x_b: Tensor) -> State:
-        """Two carried potentials; the paper's form also two spikes that will reset them."""
+        """Two carried potentials, in the paper's form also two spikes that will reset them.
+
+        After them come the constants that steps need, ten tensors, so that they are made once a run.
+        """
         zero = torch.zeros_like(x_b)
-        return (zero, zero, zero, zero) if self.late else (zero, zero)
+        weights = (m.view(-1, *(1,) * (-1 - self.axis)) for m in self.weights())
+        return (zero,) * (4 if self.late else 2) + (*self.gains().unbind(), *weights)
 
     def step(self, x_b: Tensor, state: State) -> tuple[Tensor, State]:
         """One timestep: graded spikes (B, ...) and the next state."""
-        k11, k12, kx1, k22, k21, kx2, g1, g2 = self.gains().unbind()
+        k11, k12, kx1, k22, k21, kx2, g1, g2, m_d, m_s = constants = state[-10:]
         u_d = k11 * state[0] + k12 * state[1] + kx1 * x_b
         if self.late:
             u_d = u_d - g1 * state[2]
@@ -156,10 +160,9 @@ class TSLIF(Neuron):
             u_s = u_s - g2 * state[3]
         s_d = spike(u_d, self.rule.v_threshold, self.rule.surrogate)
         s_s = spike(u_s, self.rule.v_threshold, self.rule.surrogate)
-        m_d, m_s = (m.view(-1, *(1,) * (-1 - self.axis)) for m in self.weights())
         out_b = m_d * s_d + m_s * s_s
         after = (u_d, u_s, s_d, s_s) if self.late else (u_d - g1 * s_d, u_s - g2 * s_s)
-        return out_b, after
+        return out_b, after + constants
 
     def constants(self) -> dict[str, float]:
         """The constants as they are now, the mean output weights and the spectral radius."""
