@@ -5,6 +5,7 @@ Colours are Okabe and Ito's, told apart by all common forms of colour blindness;
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,13 @@ def style(index: int) -> tuple[str, str, str]:
 def axis_name(metric: str, scale: float) -> str:
     """``accuracy (%)``."""
     return f"{metric} (%)" if scale == 100.0 else metric.replace("_", " ")
+
+
+def whiskers(value: float, half: float, scale: float) -> tuple[float, float]:
+    """How far an interval reaches down and up; one of shares in percent ends where shares end."""
+    if math.isnan(half):
+        return 0.0, 0.0
+    return (min(half, value), min(half, 100.0 - value)) if scale == 100.0 else (half, half)
 
 
 def save(draw: Callable[[], Figure], path: Path) -> list[Path]:

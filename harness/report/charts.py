@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.report.canvas import COLOURS, axis_name, legend_below, new_figure, save, style
+from harness.report.canvas import COLOURS, axis_name, legend_below, new_figure, save, style, whiskers
 from harness.report.curves import LineSet
 from harness.report.formatting import fixed
 
@@ -46,12 +45,16 @@ def _draw_lines(lines: LineSet) -> Figure:
         colour, dash, marker = style(i)
         x = [p.x for p in line.points]
         y = [p.value * lines.scale for p in line.points]
-        half = [0.0 if math.isnan(p.half) else p.half * lines.scale for p in line.points]
+        reach = [whiskers(v, p.half * lines.scale, lines.scale) for p, v in zip(line.points, y, strict=True)]
+        bars = list(zip(*reach, strict=True)) if any(map(any, reach)) else None
         look: Any = {"color": colour, "ls": dash, "marker": marker, "ms": 4, "capsize": 2}
-        axis.errorbar(x, y, half if any(half) else None, label=line.label, **look)
-    places = [p.x for line in lines.lines for p in line.points]
+        axis.errorbar(x, y, bars, label=line.label, **look)
+    places = sorted({p.x for line in lines.lines for p in line.points})
     if min(places) > 0 and max(places) > LOG_ABOVE * min(places):
         axis.set_xscale("log")
+        if len(places) <= 10:
+            axis.set_xticks(places, [f"{x:g}" for x in places])
+            axis.minorticks_off()
     else:
         axis.xaxis.set_major_locator(MaxNLocator(6))
     axis.set_xlabel(lines.x_name or "value")

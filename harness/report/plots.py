@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.report.canvas import axis_name, style
+from harness.report.canvas import axis_name, style, whiskers
 from harness.report.curves import Curve, CurveSet, LineSet, Steps
 from harness.report.families import is_histogram
 from harness.report.formatting import fixed, time_unit
@@ -120,9 +120,10 @@ def lines(found: LineSet) -> Plot:
             bars = {"type": "bar", "name": line.label, "x": x, "y": y, "opacity": 0.6}
             data.append(bars | {"marker": {"color": colour}})
             continue
-        half = [_num(p.half * found.scale) for p in line.points]
+        reach = [whiskers(p.value * found.scale, p.half * found.scale, found.scale) for p in line.points]
         dots = _scatter("lines+markers", x, y, name=line.label, line={"color": colour, "dash": DASHES[dash]})
-        bars = {"type": "data", "array": half, "visible": any(h is not None for h in half)}
+        bars = {"type": "data", "symmetric": False, "visible": any(map(any, reach))}
+        bars |= {"array": [_num(up) for _, up in reach], "arrayminus": [_num(down) for down, _ in reach]}
         data.append(dots | {"marker": {"symbol": SYMBOLS[i % len(SYMBOLS)]}, "error_y": bars})
     histogram = is_histogram(found.y_name)
     name = "mean over seeds" if histogram else f"{found.split} {axis_name(found.y_name, found.scale)}"
@@ -178,13 +179,12 @@ def _seed_traces(row: Row, scale: float, colour: str) -> list[Plot]:
     dots |= {"hovertemplate": "%{x:.4g}<br>%{text}<extra></extra>", "showlegend": False}
     if not row.score.n:
         return [dots]
-    half, mean_value = row.score.half * scale, row.score.mean * scale
-    top = 100.0 if scale == 100.0 else math.inf  # an interval of shares ends where shares end
-    up, down = _num(min(half, top - mean_value)), _num(min(half, mean_value) if scale == 100.0 else half)
-    mean = _scatter("markers", [_num(mean_value)], [row.label], showlegend=False)
+    value = row.score.mean * scale
+    down, up = whiskers(value, row.score.half * scale, scale)
+    mean = _scatter("markers", [_num(value)], [row.label], showlegend=False)
     mean |= {"marker": {"symbol": "line-ns-open", "size": 16, "color": "#222"}}
-    bars = {"type": "data", "symmetric": False, "array": [up], "arrayminus": [down], "color": "#222"}
-    mean |= {"error_x": bars | {"visible": up is not None}}
+    bars = {"type": "data", "symmetric": False, "array": [_num(up)], "arrayminus": [_num(down)]}
+    mean |= {"error_x": bars | {"color": "#222", "visible": bool(up or down)}}
     return [dots, mean | {"hovertemplate": "mean %{x:.4g}<extra></extra>"}]
 
 

@@ -30,11 +30,13 @@ def remarks(board: Board, group: Group) -> tuple[str, ...]:
         found.append(
             f"Times: {clock}, on {group.device_name or 'unnamed hardware'}; evaluation is not in it."
         )
+    if any(row.times and row.times.total != row.times.total_snn for row in group.rows):
+        found.append("SNN only: the same times without those of pretraining stages.")
     if group.targets:
         found.append(f"Target: {group.target_from}. Not reached counts as infinite.")
         ratios = [r for row in group.rows for t in row.targets for r in (t.ratio, t.ratio_snn) if r]
         if any(r.value == 0 for r in ratios):
-            found.append("A ratio of 0.00: the median seed of the baseline never reached that target.")
+            found.append("A ratio of 0.00: the baseline's median seed never reached that target.")
     if any(name.startswith("legacy_") for row in group.rows for name, _ in row.metrics):
         found.append("Legacy columns take the best epoch on the test set; nothing is ranked by them.")
     rules = dict.fromkeys(row.cost.energy_rule for row in group.rows if row.cost.energy_rule)

@@ -98,7 +98,7 @@ def training(group: Group) -> Sheet:
         pairs = ((times.best, times.best_snn), (times.total, times.total_snn))
         spreads = [significant(one.median / divisor) for pair in pairs for one in pair[: 1 + both]]
         rows.append((rank(times.rank), row.label, *spreads, times.device_name or DASH))
-    without = ("without pretraining",) if both else ()
+    without = ("SNN only",) if both else ()
     headers = ("rank", "cell", "to best epoch", *without, "whole run", *without, "hardware")
     return Sheet(
         f"Training time ({_clock(group, unit)}, median over seeds)",
@@ -125,9 +125,9 @@ def targets(group: Group) -> Sheet:
             own = row.cell == group.baseline
             times += ["baseline" if own else ratio(r) for r in (t.ratio, t.ratio_snn)[: 1 + both]]
         rows.append((fixed(t.target * group.scale, 2) + group.unit, row.label, *times))
-    headers = ["target", "cell", "time", *(["without pretraining"] if both else []), "reached"]
+    headers = ["target", "cell", "time", *(["SNN only"] if both else []), "reached"]
     if group.baseline is not None:
-        headers += ["ratio to baseline (95 %)", *(["without pretraining"] if both else [])]
+        headers += ["ratio to baseline (95 %)", *(["SNN only"] if both else [])]
     return Sheet(
         f"Time to target on validation ({_clock(group, unit)}, median over seeds)",
         tuple(headers),

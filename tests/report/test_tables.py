@@ -62,7 +62,14 @@ def test_other_formats() -> None:
 
 def test_terminal_shows_scores_times_and_footnotes(board: Board) -> None:
     text = terminal(board, 140)
-    parts = ("digits (revision 1): test accuracy", "1-3", "5 (1 failed)", "Training time (CPU s", "5/5")
+    parts = (
+        "SNN only: the same times",
+        "digits (revision 1): test accuracy",
+        "1-3",
+        "5 (1 failed)",
+        "Training time (CPU s",
+        "5/5",
+    )
     more = ("Paired differences", "Smallest gap these seeds can separate", "[1]", "Failed seeds score chance")
     for part in (*parts, *more):
         assert part in text
