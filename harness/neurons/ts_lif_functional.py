@@ -96,9 +96,9 @@ class _Form(NamedTuple):
     """(2, 4), rows u_d, u_s, columns u_d, u_s, s_d, s_s of the step before."""
     gain: Tensor
     """(2, 1)."""
-    square: Tensor
-    """c^2 of the surrogate, see :func:`_surrogate`."""
-    factor: float
+    flat: Tensor
+    curve: float
+    """See :func:`_atan`."""
     gains: tuple[float, float]
 
     @classmethod
@@ -107,9 +107,9 @@ class _Form(NamedTuple):
         a, b = _rows(k, late=rule.late)
         m = [a, [mine + k.k21 * other for mine, other in zip(b, a, strict=True)]]
         gains = (k.kx1, k.kx2 + k.k21 * k.kx1)
-        square, factor = _surrogate(rule.surrogate)
+        flat, curve = _atan(rule.surrogate.width)
         column = like.new_tensor(gains)[:, None]
-        return cls(like.new_tensor(m), column, like.new_tensor(square), factor, gains)
+        return cls(like.new_tensor(m), column, like.new_tensor(flat), curve, gains)
 
 
 def _rows(k: Gains, *, late: bool) -> tuple[list[float], list[float]]:
@@ -119,12 +119,9 @@ def _rows(k: Gains, *, late: bool) -> tuple[list[float], list[float]]:
     return [k.k11, k.k12, -k.k11 * k.g1, -k.k12 * k.g2], [0.0, k.k22, 0.0, -k.k22 * k.g2]
 
 
-def _surrogate(surrogate: Surrogate) -> tuple[float, float]:
-    """c^2 and f: ATan's derivative is f / (c^2 + u^2) with c = 2 width / pi, f = c^2 / (2 width)."""
-    if surrogate.name != "atan":
-        return 0.0, 1.0
-    square = (2.0 * surrogate.width / math.pi) ** 2
-    return square, 0.5 * square / surrogate.width
+def _atan(width: float) -> tuple[float, float]:
+    """(f, c): ATan's derivative is 1 / (f + c u^2), with alpha = 1 / width."""
+    return 2.0 * width, math.pi**2 / (2.0 * width)
 
 
 class _Block:
@@ -167,29 +164,28 @@ class _Block:
             out, (_, u, _, columns) = self.outs[t], self.at[t]
             self._denominator(u, form, rule)
             if t + 1 < self.steps:
-                into.by_z.addmm_(g, columns)
-                torch.mm(transposed, g, out=self.back)
+                later = total if rule.hold and t + 2 == self.steps else g
+                into.by_z.addmm_(later, columns)
+                torch.mm(transposed, later, out=self.back)
                 self.back_s.add_(out)
-                torch.addcdiv(self.back_u, self.back_s, self.den, value=form.factor, out=g)
-            else:
-                torch.div(out, self.den, out=g).mul_(form.factor)
+                torch.addcdiv(self.back_u, self.back_s, self.den, out=g)
+                if rule.hold:
+                    total.add_(g)
+            else:  # a held input's sum over steps begins here
+                torch.div(out, self.den, out=total if rule.hold else g)
             if not rule.hold:
                 torch.mul(self.g_d, form.gains[0], out=grad_x_tn[t])
                 grad_x_tn[t].add_(self.g_s, alpha=form.gains[1])
                 into.by_x.addmv_(g, x_tn[t])
-            elif t + 1 < self.steps:
-                total.add_(g)
-            else:
-                total.copy_(g)
         if rule.hold:
             torch.mm(form.gain.t(), total, out=grad_x_tn)
             into.by_x.addmv_(total, x_tn[0])
 
     def _denominator(self, u: Tensor, form: _Form, rule: Rule) -> None:
-        """Fill ``den``: the surrogate's derivative at u is a constant factor over it."""
+        """Fill ``den`` with 1 over the surrogate's derivative at u."""
         torch.sub(u, rule.v_threshold, out=self.den)
         if rule.surrogate.name == "atan":
-            torch.addcmul(form.square, self.den, self.den, out=self.den)
+            torch.addcmul(form.flat, self.den, self.den, value=form.curve, out=self.den)
         else:
             torch.reciprocal(rule.surrogate.derivative(self.den), out=self.den)
 
@@ -248,12 +244,11 @@ class _Call:
         if not self.rule.hold:
             yield from enumerate(steps)
             return
+        first = next(steps)
+        counts = first
         for t, s in enumerate(steps):
-            if t:
-                block.spikes.add_(s)
-            else:
-                block.spikes.copy_(s)
-        yield 0, block.spikes
+            counts = block.spikes.add_(s) if t else torch.add(first, s, out=block.spikes)
+        yield 0, counts
 
     def add_mix_grad(self, total: Tensor, s: Tensor, grad_n: Tensor) -> None:
         """Add dL/d(mix) of spikes ``s`` (2, n) to ``total``: (2,), or (2, size) to be folded."""
