@@ -50,11 +50,7 @@ class IntRange:
 
     def contains(self, value: Scalar) -> bool:
         """Whether the value is a whole number in the range."""
-        return (
-            isinstance(value, int)
-            and not isinstance(value, bool)
-            and self.low <= value <= self.high
-        )
+        return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
 
     @property
     def size(self) -> float:

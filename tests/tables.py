@@ -18,6 +18,7 @@ def final_rows(root: Path, study: str = "toy") -> pd.DataFrame:
     """The rows in a final state, in a fixed order, without times."""
     rows = ResultStore(root).trials(study)
     rows = rows[rows["state"].isin(FINAL)]
+    rows = rows.astype({"best_epoch": "int64", "epochs": "int64"})  # other attempts may have none
     return rows[TRIAL_COLUMNS].sort_values(["cell", "phase", "number"]).reset_index(drop=True)
 
 

@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import optuna
-
 from harness.errors import HarnessError, StoreError
 from harness.spec.load import load_study
 from harness.spec.values import StudySpec
@@ -17,20 +15,21 @@ from harness.study.ledger import read_ledger
 
 
 def export_optuna(store: ResultStore, study: str, path: Path) -> list[str]:
-    """Write the file; the names of the Optuna studies in it. Raises StoreError if the file exists."""
+    """Write the file; the names of the Optuna studies in it. Raises StoreError if the file exists.
+
+    ``.db`` and ``.sqlite`` are SQLite; any other suffix is Optuna's journal, which is written faster.
+    """
     if path.exists():
         raise StoreError(f"{path} exists. Choose another --out or remove it.")
     spec = stored_spec(store, study)
     ledger = read_ledger(store, spec)
-    storage = f"sqlite:///{path}"
+    storage = f"sqlite:///{path}" if path.suffix in (".db", ".sqlite", ".sqlite3") else str(path)
     names = []
     for cell in spec.cells:
         run = CellRun(spec, cell)
         run.load(trial for trial in ledger.trials.get(cell.name, ()))
         name = f"{study}: {cell.name}"
-        source = run.search.to_optuna()
-        copy = optuna.create_study(storage=storage, study_name=name, directions=source.directions)
-        copy.add_trials(source.get_trials(deepcopy=False))
+        run.search.to_optuna(name=name, storage=storage)
         names.append(name)
     return names
 

@@ -20,7 +20,7 @@ from harness.store.checkpoints import Checkpoints
 from harness.store.lock import StudyLock
 from harness.store.results import ResultStore
 from harness.study import fingerprint as prints
-from harness.study.director import StudyDirector, protocol
+from harness.study.director import DRIVER, StudyDirector, protocol
 from harness.study.fork import copy_matching
 from harness.study.ledger import read_ledger
 from harness.study.rows import now
@@ -70,6 +70,7 @@ class Study:
             return self._drive(engine, prints.digest(found), watch)
 
     def _drive(self, engine: Engine, fingerprint: str, watch: Watch | None) -> Summary:
+        self.store.close_stale(self.spec.name, DRIVER)
         ledger = read_ledger(self.store, self.spec)
         self.store.require_readable(self.spec.name)
         director = StudyDirector(self.spec, self.store, ledger, fingerprint)

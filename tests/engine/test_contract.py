@@ -63,9 +63,7 @@ class TestContract:
         assert rows["detail"].str.contains(words, regex=False).all()
         assert rows["value"].isna().all()
 
-    def test_a_slow_trial_is_stopped(
-        self, engine: Engine, make_study: MakeStudy, tmp_path: Path
-    ) -> None:
+    def test_a_slow_trial_is_stopped(self, engine: Engine, make_study: MakeStudy, tmp_path: Path) -> None:
         Study(make_study(*ONE, "fixed.mode=slow", "timeout_s=0.4"), tmp_path / "r").run(engine)
         rows = rows_of(tmp_path / "r")
         assert set(rows["reason"]) == {"timeout"}

@@ -78,7 +78,17 @@ def test_cut_again_and_again(whole: Path, make_study: MakeStudy, tmp_path: Path)
 
 def drive(file: Path, root: Path, engine: str) -> subprocess.Popen[bytes]:
     """A driver of its own process."""
-    command = [sys.executable, "-m", "harness", "launch", str(file), "--results", str(root), "--engine", engine]
+    command = [
+        sys.executable,
+        "-m",
+        "harness",
+        "launch",
+        str(file),
+        "--results",
+        str(root),
+        "--engine",
+        engine,
+    ]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -108,9 +118,7 @@ def test_sigkill_of_the_driver_at_random_moments(
 
     for _ in range(5):
         before = rows_now()
-        kill_when(
-            drive(file, root, engine), lambda seen=before: rows_now() > seen, chance.uniform(0.0, 0.6)
-        )
+        kill_when(drive(file, root, engine), lambda seen=before: rows_now() > seen, chance.uniform(0.0, 0.6))
         rows = ResultStore(root).trials("toy")
         ended = set(rows[rows["state"].isin(FINAL)]["trial_id"])
         begun = rows[~rows["trial_id"].isin(ended)]

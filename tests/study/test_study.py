@@ -34,7 +34,9 @@ def test_changed_settings_are_refused_with_the_difference(make_study: MakeStudy,
     assert "--fork" in text
 
 
-@pytest.mark.parametrize("change", ["final.seeds=2", "resources={cpus: 1}", "checkpoint_every=1", "target=0.9"])
+@pytest.mark.parametrize(
+    "change", ["final.seeds=2", "resources={cpus: 1}", "checkpoint_every=1", "target=0.9"]
+)
 def test_what_changes_no_numbers_may_change(make_study: MakeStudy, tmp_path: Path, change: str) -> None:
     run(make_study(*SMALL), tmp_path / "r")
     run(make_study(*SMALL, change), tmp_path / "r")
@@ -55,7 +57,9 @@ def test_fork_of_nothing(make_study: MakeStudy, tmp_path: Path) -> None:
         Study(make_study(*SMALL), tmp_path / "r").run(LocalEngine(), fork_of="absent")
 
 
-def test_a_second_driver_is_refused_and_a_dead_one_is_taken_over(make_study: MakeStudy, tmp_path: Path) -> None:
+def test_a_second_driver_is_refused_and_a_dead_one_is_taken_over(
+    make_study: MakeStudy, tmp_path: Path
+) -> None:
     store = ResultStore(tmp_path / "r")
     with (
         StudyLock(store.files, "toy"),

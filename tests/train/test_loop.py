@@ -1,0 +1,154 @@
+"""The loop: seeds, checkpoints, clocks, stages, and the test split that search cannot open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.contracts.registry import load_plugins
+from harness.train.access import Access, ProtocolError
+from harness.train.attempt import run_attempt
+from harness.train.task import Task
+from harness.trial import DatasetRef, EpochRow, Objective, Phase, State, TrialEnd, TrialSpec, freeze
+from tests.conftest import TOY
+
+
+@pytest.fixture(autouse=True)
+def _toy() -> None:
+    load_plugins([(str(TOY), TOY.read_text())])
+
+
+def make_task(
+    tmp_path: Path, *, seed: int = 1, phase: Phase = Phase.SEARCH, epochs: int = 6, **params: Any
+) -> Task:
+    spec = TrialSpec(
+        dataset=DatasetRef("toy-points", "1"),
+        pipeline="toy",
+        params=freeze({"batch_size": 4, "lr": 0.05, "width": 3, **params}),
+        seed=seed,
+        phase=phase,
+        epochs=epochs,
+        objectives=(Objective("accuracy", True),),
+    )
+    return Task("s", "c", spec, 0, 1, str(tmp_path), checkpoint_every=2)
+
+
+def run(task: Task, stop_after: int | None = None) -> tuple[list[EpochRow], TrialEnd | None]:
+    """All rows and the end; None where it is abandoned after some reports, as a killed worker would."""
+    attempt, rows, seen = run_attempt(task), [], 0
+    try:
+        report = next(attempt)
+        while True:
+            rows += report.rows
+            seen += 1
+            if seen == stop_after:
+                attempt.close()
+                return rows, None
+            report = attempt.send(True)
+    except StopIteration as stop:
+        return rows, stop.value
+
+
+def numbers(rows: list[EpochRow]) -> list[tuple[Any, ...]]:
+    return [(row.epoch, row.stage, row.split, row.metric, row.value) for row in rows]
+
+
+def test_same_seed_same_curve_and_another_seed_another(tmp_path: Path) -> None:
+    first, end = run(make_task(tmp_path / "a"))
+    again, _ = run(make_task(tmp_path / "b"))
+    other, _ = run(make_task(tmp_path / "c", seed=2))
+    assert end is not None
+    assert end.state is State.COMPLETE
+    assert numbers(first) == numbers(again)
+    assert numbers(first) != numbers(other)
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3, 5])
+def test_abandoned_and_resumed_equals_uninterrupted(tmp_path: Path, stop_after: int) -> None:
+    whole, whole_end = run(make_task(tmp_path / "a"))
+    run(make_task(tmp_path / "b"), stop_after)
+    resumed, end = run(replace(make_task(tmp_path / "b"), attempt=2))
+    assert numbers(resumed) == numbers(whole)
+    assert end is not None
+    assert whole_end is not None
+    assert end.values == whole_end.values
+    assert end.train_s > 0
+    times = [row.train_s for row in resumed]
+    assert times == sorted(times)
+
+
+def test_a_broken_checkpoint_starts_afresh(tmp_path: Path) -> None:
+    whole, _ = run(make_task(tmp_path / "a"))
+    task = make_task(tmp_path / "b")
+    run(task, 4)
+    path = tmp_path / "b" / "checkpoints" / "s" / f"{task.spec.id}.pt"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    resumed, end = run(task)
+    assert end is not None
+    assert end.state is State.COMPLETE
+    assert numbers(resumed) == numbers(whole)
+
+
+def test_a_shared_stage_is_trained_once_and_paid_by_all(tmp_path: Path) -> None:
+    task = make_task(tmp_path, pretrain_epochs=3)
+    _, first = run(task)
+    other = replace(task, spec=replace(task.spec, epochs=4))
+    rows, second = run(other)
+    assert first is not None
+    assert second is not None
+    assert first.inherited_s == 0
+    assert dict(first.stage_train_s)["pretrain"] == pytest.approx(second.inherited_s)
+    assert second.facts["pretrain_s"] == pytest.approx(second.inherited_s)
+    assert {row.stage for row in rows} == {"train"}
+    assert min(row.train_s for row in rows) > second.inherited_s
+    alone = make_task(tmp_path / "alone", pretrain_epochs=3)
+    apart, _ = run(replace(alone, spec=other.spec))
+    assert numbers([row for row in apart if row.stage == "train"]) == numbers(rows)
+
+
+@pytest.mark.parametrize("phase", [Phase.SEARCH, Phase.CONFIRM])
+def test_the_test_split_cannot_be_constructed_outside_final(phase: Phase) -> None:
+    access = Access(DatasetRef("toy-points", "1"), phase)
+    assert len(access.open("valid")) == 16
+    with pytest.raises(ProtocolError, match="final phase only"):
+        access.open("test")
+    assert len(Access(DatasetRef("toy-points", "1"), Phase.FINAL).open("test")) == 16
+
+
+def test_only_the_final_phase_has_test_metrics(tmp_path: Path) -> None:
+    _, search = run(make_task(tmp_path))
+    rows, final = run(make_task(tmp_path, phase=Phase.FINAL))
+    assert search is not None
+    assert final is not None
+    assert search.test == ()
+    assert {"accuracy", "last_accuracy"} <= dict(final.test).keys()
+    assert {row.split for row in rows} == {"train", "valid"}
+
+
+def test_legacy_curves_carry_their_name(tmp_path: Path) -> None:
+    task = replace(make_task(tmp_path, phase=Phase.FINAL), legacy_test_curve=True)
+    rows, end = run(task)
+    assert end is not None
+    on_test = {row.metric for row in rows if row.split == "test"}
+    assert on_test
+    assert all(name.startswith("legacy_") for name in on_test)
+    best = max(row.value for row in rows if row.metric == "legacy_accuracy")
+    assert dict(end.test)["legacy_best_test_accuracy"] == best
+
+
+def test_an_exploding_rate_fails_without_a_number(tmp_path: Path) -> None:
+    _, end = run(make_task(tmp_path, mode="nan"))
+    assert end is not None
+    assert (end.state, end.reason, end.values) == (State.FAILED, "non-finite", ())
+
+
+def test_an_unmeasured_objective_is_named(tmp_path: Path) -> None:
+    task = make_task(tmp_path)
+    spec = replace(task.spec, objectives=(Objective("r2", True),))
+    _, end = run(replace(task, spec=spec))
+    assert end is not None
+    assert end.reason == "misfit"
+    assert "Measured: accuracy" in end.detail
