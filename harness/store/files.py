@@ -10,6 +10,8 @@ from pyarrow import fs
 
 from harness.errors import StoreError
 
+OBJECT_STORES = ("s3", "gcs", "abfs")
+
 
 class Files:
     """A folder of whole files below a root: a local path or a URI such as ``s3://bucket/results``.
@@ -26,6 +28,8 @@ class Files:
             except (OSError, ValueError) as error:
                 raise StoreError(f"results root {self.root}: {error}") from None
             self._base = PurePosixPath(base)
+            if isinstance(self._fs, fs.LocalFileSystem):  # file://
+                self.local = Path(base)
         else:
             self.local = Path(root).expanduser().absolute()
             self._fs, self._base = fs.LocalFileSystem(), PurePosixPath(self.local.as_posix())
@@ -73,8 +77,17 @@ class Files:
             os.close(folder)
 
     def _write_remote(self, name: str, data: bytes) -> None:
-        with self._fs.open_output_stream(self.path(name)) as stream:  # whole when closed
+        path = self.path(name)
+        if self._fs.type_name in OBJECT_STORES:  # an object is whole when its stream closes
+            with self._fs.open_output_stream(path) as stream:
+                stream.write(data)
+            return
+        folder, _, last = path.rpartition("/")
+        aside = f"{folder}/.{last}.{uuid.uuid4().hex[:8]}.tmp"
+        self._fs.create_dir(folder, recursive=True)
+        with self._fs.open_output_stream(aside) as stream:
             stream.write(data)
+        self._fs.move(aside, path)
 
     def read(self, name: str) -> bytes:
         """The bytes of a file. Raises FileNotFoundError and OSError."""

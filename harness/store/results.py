@@ -19,8 +19,10 @@ import pandas as pd
 import pyarrow as pa
 
 from harness.errors import ForeignFileError, StoreError
-from harness.store import tables
+from harness.store import merging, tables
 from harness.store.files import Files
+from harness.store.lock import StudyLock
+from harness.store.merging import plain
 from harness.store.schemas import TABLES
 from harness.trial import State
 
@@ -57,10 +59,15 @@ class ResultStore:
         if epochs:
             self.flush(row, epochs)
         self.files.write(_part("trials", row), tables.to_bytes(tables.to_table("trials", [row])))
-        fresh = self._fresh.setdefault(str(row["study"]), [])
-        fresh.append(f"{row['trial_id']}-{row['attempt']}{_SUFFIX}")
+        study = str(row["study"])
+        fresh = self._fresh.get(study)
+        if fresh is None:  # what earlier drivers left unmerged counts, too
+            names, _ = self._parts("trials", study, ["state"])
+            fresh = self._fresh[study] = [name for name in names if not name.startswith("all-")]
+        else:
+            fresh.append(f"{row['trial_id']}-{row['attempt']}{_SUFFIX}")
         if len(fresh) >= MERGE_AT:
-            self._merge_parts(str(row["study"]), list(fresh))
+            self._merge_fresh(study, sorted(set(fresh)))
             fresh.clear()
 
     def flush(self, row: Mapping[str, Any], epochs: Sequence[Mapping[str, Any]]) -> None:
@@ -68,6 +75,16 @@ class ResultStore:
         keys = {name: row[name] for name in ("study", "cell", "trial_id", "attempt")}
         table = tables.to_table("epochs", [{**keys, **epoch} for epoch in epochs])
         self.files.write(_part("epochs", row), tables.to_bytes(table))
+
+    def close_stale(self, study: str, reason: str) -> int:
+        """End the attempts that a dead driver left RUNNING as INTERRUPTED; only for who holds the lock."""
+        rows = self.trials(study)
+        stale = rows[rows["state"] == State.RUNNING.value].to_dict("records")
+        for row in stale:
+            closed = {**plain(row), "state": State.INTERRUPTED.value, "reason": reason}
+            data = tables.to_bytes(tables.to_table("trials", [closed]))
+            self.files.write(_part("trials", closed), data)
+        return len(stale)
 
     def launch(self, row: Mapping[str, Any]) -> None:
         """Record a launch of a study."""
@@ -117,16 +134,20 @@ class ResultStore:
         names = self.files.names(folder, _SUFFIX)
         merged = [name for name in names if name.startswith("all-")]
         kept, parts, gone = [], [], set()
-        for name, part in self._load(table, folder, merged, columns):
-            kept.append(name)
-            parts.append(part)
+        loaded = self._load(table, folder, merged, columns)
+        for _, part in loaded:
             gone.update(tables.replaced(part))
+        for name, part in loaded:
+            if name not in gone:  # a crash came between a later merge and its deletions
+                kept.append(name)
+                parts.append(part)
         rest = [name for name in names if not name.startswith("all-") and name not in gone]
         for name, part in self._load(table, folder, rest, columns):
             kept.append(name)
             parts.append(part)
         unreadable = {problem.name for problem in self.problems}
-        expected = [n for n in (*merged, *rest) if f"{folder}/{n}" not in unreadable]
+        wanted = [name for name in merged if name not in gone] + rest
+        expected = [name for name in wanted if f"{folder}/{name}" not in unreadable]
         return kept, parts, len(kept) < len(expected)
 
     def _load(
@@ -159,36 +180,33 @@ class ResultStore:
 
     def compact(self, study: str) -> int:
         """Merge everything finished of a study into one file a table; the number of files now gone."""
-        return self._merge_parts(study, self.files.names(f"trials/{study}", _SUFFIX))
+        trials = list(zip(*self._parts("trials", study), strict=True))
+        running = {name for name, part in trials if _runs(part)}
+        epochs = zip(*self._parts("epochs", study), strict=True)
+        self._merge("epochs", study, [(name, part) for name, part in epochs if name not in running])
+        return self._merge("trials", study, [(name, part) for name, part in trials if name not in running])
 
-    def _merge_parts(self, study: str, candidates: Sequence[str]) -> int:
-        wanted = set(candidates)
-        names, parts = self._parts("trials", study)
-        chosen = [
-            (name, part)
-            for name, part in zip(names, parts, strict=True)
-            if name in wanted and not set(part["state"].to_pylist()) & {State.RUNNING.value}
-        ]
-        if len(chosen) < 2:
-            return 0
-        picked = [name for name, _ in chosen]
-        self._merge_table("epochs", study, picked)
-        self._merge_table("trials", study, picked)
-        return len(picked)
+    def _merge_fresh(self, study: str, names: Sequence[str]) -> None:
+        """Merge these parts; only they are read, so the cost does not grow with the study."""
+        found = self._load("trials", f"trials/{study}", names, None)
+        trials = [(name, part) for name, part in found if not _runs(part)]
+        ended = [name for name, _ in trials]
+        self._merge("epochs", study, self._load("epochs", f"epochs/{study}", ended, None))
+        self._merge("trials", study, trials)
 
-    def _merge_table(self, table: str, study: str, picked: Sequence[str]) -> None:
-        names, parts = self._parts(table, study)
-        chosen = [(n, p) for n, p in zip(names, parts, strict=True) if n in set(picked)]
-        if not chosen:
-            return
+    def _merge(self, table: str, study: str, chosen: Sequence[tuple[str, pa.Table]]) -> int:
+        """Write one file for several, then delete them and what a crash left of earlier ones."""
         folder = f"{table}/{study}"
-        taken = [int(n[4 : -len(_SUFFIX)]) for n in names if re.fullmatch(r"all-\d+\.parquet", n)]
-        target = f"all-{max(taken, default=0) + 1:06d}{_SUFFIX}"
-        merged = tables.concat(table, [part for _, part in chosen])
-        replaces = [name for name, _ in chosen]
-        self.files.write(f"{folder}/{target}", tables.to_bytes(merged, replaces))
-        for name in replaces:
+        here = set(self.files.names(folder, _SUFFIX))
+        earlier = {name for _, part in chosen for name in tables.replaced(part)}
+        gone = sorted(here & earlier)
+        if len(chosen) > 1:
+            gone = [name for name, _ in chosen] + gone
+            merged = tables.concat(table, [part for _, part in chosen])
+            self.files.write(f"{folder}/{_next_name(here)}", tables.to_bytes(merged, gone))
+        for name in gone:
             self.files.delete(f"{folder}/{name}")
+        return len(gone)
 
     def quarantine(self) -> list[Problem]:
         """Read every file; move unreadable ones to ``quarantine/`` and return them."""
@@ -231,46 +249,43 @@ class ResultStore:
                 f"study '{study}' in {other.files.root} has another fingerprint than here: "
                 "it is another study under the same name. Merge it into a store of its own."
             )
-        other.trials(study), other.epochs(study)
+        theirs_ended, theirs_epochs = other.trials(study), other.epochs(study)
         other.require_readable(study)
-        have = set(zip(*(self.trials(study)[c] for c in ("trial_id", "attempt")), strict=True))
-        final = set(self.trials(study).query("state in ['COMPLETE', 'PRUNED', 'FAILED']")["trial_id"])
-        rows = other.trials(study)
-        new = [
-            row
-            for row in rows.to_dict("records")
-            if (row["trial_id"], row["attempt"]) not in have and row["trial_id"] not in final
-        ]
-        new = [row for row in new if row["state"] != State.RUNNING.value]
-        if not len(mine):
-            for launch in theirs.to_dict("records"):
-                self.launch(_plain(launch))
-        if not new:
-            return 0
-        keys = {(row["trial_id"], row["attempt"]) for row in new}
-        epochs = other.epochs(study)
-        mask = [key in keys for key in zip(epochs["trial_id"], epochs["attempt"], strict=True)]
-        self._append("epochs", study, epochs[mask].to_dict("records"))
-        self._append("trials", study, [_plain(row) for row in new])
+        with StudyLock(self.files, study):
+            have = self.epochs(study, ["trial_id", "attempt"])
+            new = dict(merging.adopt(self.trials(study), theirs_ended))
+            self.require_readable(study)
+            if not len(mine):
+                for launch in theirs.to_dict("records"):
+                    self.launch(plain(launch))
+            known = set(merging.keys(have))  # a merge that was cut left epochs without their row
+            epochs = [
+                {**plain(record), "attempt": new[key]["attempt"]}
+                for key, record in zip(
+                    merging.keys(theirs_epochs), theirs_epochs.to_dict("records"), strict=True
+                )
+                if key in new and (key[0], new[key]["attempt"]) not in known
+            ]
+            self._append("epochs", study, epochs)
+            self._append("trials", study, list(new.values()))
         return len(new)
 
     def _append(self, table: str, study: str, rows: Sequence[Mapping[Any, Any]]) -> None:
         if not rows:
             return
-        names = self.files.names(f"{table}/{study}", _SUFFIX)
-        taken = [int(n[4 : -len(_SUFFIX)]) for n in names if re.fullmatch(r"all-\d+\.parquet", n)]
-        name = f"{table}/{study}/all-{max(taken, default=0) + 1:06d}{_SUFFIX}"
-        self.files.write(name, tables.to_bytes(tables.to_table(table, rows)))
+        name = _next_name(self.files.names(f"{table}/{study}", _SUFFIX))
+        self.files.write(f"{table}/{study}/{name}", tables.to_bytes(tables.to_table(table, rows)))
+
+
+def _next_name(names: Iterable[str]) -> str:
+    taken = [int(n[4 : -len(_SUFFIX)]) for n in names if re.fullmatch(r"all-\d+\.parquet", n)]
+    return f"all-{max(taken, default=0) + 1:06d}{_SUFFIX}"
+
+
+def _runs(part: pa.Table) -> bool:
+    """Whether an attempt in a part of the trials table is RUNNING."""
+    return State.RUNNING.value in part["state"].to_pylist()
 
 
 def _part(table: str, row: Mapping[str, Any]) -> str:
     return f"{table}/{row['study']}/{row['trial_id']}-{row['attempt']}{_SUFFIX}"
-
-
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A pandas record with None for every missing value."""
-    return {str(key): None if _missing(value) else value for key, value in row.items()}
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value is pd.NaT or (isinstance(value, float) and value != value)

@@ -1,0 +1,118 @@
+"""Stores of several users or clusters become one: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ForeignFileError, LockedError, StoreError
+from harness.store.lock import StudyLock
+from harness.store.results import ResultStore
+from tests.store.made import epochs, filled, launch, numbers, trial
+
+
+def merge(into: Path, *sources: Path) -> int:
+    return ResultStore(into).merge_from([ResultStore(source) for source in sources])
+
+
+def test_into_an_empty_store_and_twice(tmp_path: Path) -> None:
+    filled(tmp_path / "a", range(3))
+    assert merge(tmp_path / "b", tmp_path / "a") == 3
+    assert merge(tmp_path / "b", tmp_path / "a") == 0
+    left, right = ResultStore(tmp_path / "a"), ResultStore(tmp_path / "b")
+    assert numbers(tmp_path / "b") == [0, 1, 2]
+    assert right.trials("s").sort_values("number").equals(left.trials("s").sort_values("number"))
+    assert len(right.epochs("s")) == len(left.epochs("s")) == 6
+    assert right.studies("s")["fingerprint"].tolist() == ["f"]
+
+
+def test_the_halves_of_a_study(tmp_path: Path) -> None:
+    filled(tmp_path / "a", range(4))
+    filled(tmp_path / "b", range(2, 6))
+    assert merge(tmp_path / "a", tmp_path / "b") == 2
+    assert numbers(tmp_path / "a") == list(range(6))
+    assert len(ResultStore(tmp_path / "a").epochs("s")) == 12
+
+
+def test_another_fingerprint_is_refused_and_nothing_copied(tmp_path: Path) -> None:
+    filled(tmp_path / "a", range(2))
+    filled(tmp_path / "b", range(2, 4), fingerprint="g")
+    with pytest.raises(StoreError, match="another fingerprint"):
+        merge(tmp_path / "a", tmp_path / "b")
+    assert numbers(tmp_path / "a") == [0, 1]
+
+
+def test_a_trial_that_ended_there_and_was_cut_here(tmp_path: Path) -> None:
+    here = filled(tmp_path / "a", range(1))
+    here.commit(trial(1, state="INTERRUPTED", reason="driver"), epochs(1))
+    filled(tmp_path / "b", range(2))
+    assert merge(tmp_path / "a", tmp_path / "b") == 1
+    assert merge(tmp_path / "a", tmp_path / "b") == 0
+    rows = ResultStore(tmp_path / "a").trials("s")
+    mine = rows[rows["number"] == 1].set_index("attempt")["state"].to_dict()
+    assert mine == {1: "INTERRUPTED", 2: "COMPLETE"}
+    counts = (
+        ResultStore(tmp_path / "a").epochs("s").query(f"trial_id == '{1:016x}'").groupby("attempt").size()
+    )
+    assert counts.to_dict() == {1: 1, 2: 2}
+
+
+def test_other_trials_under_the_same_numbers_get_free_ones(tmp_path: Path) -> None:
+    """Two clusters asked for themselves: both their trials count, each with a number of its own."""
+    filled(tmp_path / "a", range(3))
+    there = ResultStore(tmp_path / "b")
+    there.launch(launch())
+    for number in range(3):
+        there.commit(trial(number, trial_id=f"{100 + number:016x}"), epochs())
+    there.commit(trial(0, phase="final", trial_id="f" * 16), epochs())
+    assert merge(tmp_path / "a", tmp_path / "b") == 4
+    rows = ResultStore(tmp_path / "a").trials("s")
+    assert not rows.duplicated(["cell", "phase", "number"]).any()
+    assert sorted(rows.query("phase == 'search'")["number"]) == list(range(6))
+
+
+def test_running_attempts_stay_where_they_run(tmp_path: Path) -> None:
+    there = filled(tmp_path / "b", range(1))
+    there.start(trial(1, state="RUNNING"))
+    assert merge(tmp_path / "a", tmp_path / "b") == 1
+
+
+def test_a_merge_that_was_cut_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(tmp_path / "b", range(3))
+    here = ResultStore(tmp_path / "a")
+    write = here.files.write
+
+    def cut(name: str, data: bytes, *, durable: bool = True) -> None:
+        if name.startswith("trials/"):
+            raise KeyboardInterrupt
+        write(name, data, durable=durable)
+
+    monkeypatch.setattr(here.files, "write", cut)
+    with pytest.raises(KeyboardInterrupt):
+        here.merge_from([ResultStore(tmp_path / "b")])
+    assert len(ResultStore(tmp_path / "a").epochs("s")) == 6
+    assert merge(tmp_path / "a", tmp_path / "b") == 3
+    assert len(ResultStore(tmp_path / "a").epochs("s")) == 6
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="holds no study of the harness"):
+        merge(tmp_path / "a", tmp_path / "absent")
+
+
+def test_an_unreadable_source_is_refused(tmp_path: Path) -> None:
+    filled(tmp_path / "b", range(2))
+    bad = tmp_path / "b" / "trials" / "s" / f"{1:016x}-1.parquet"
+    bad.write_bytes(b"PAR1")
+    with pytest.raises(ForeignFileError, match=bad.name):
+        merge(tmp_path / "a", tmp_path / "b")
+    assert not (tmp_path / "a" / "trials").exists()
+
+
+def test_not_into_a_study_that_runs(tmp_path: Path) -> None:
+    store = filled(tmp_path / "a", range(1))
+    filled(tmp_path / "b", range(2))
+    with StudyLock(store.files, "s"), pytest.raises(LockedError, match="is being run by pid"):
+        merge(tmp_path / "a", tmp_path / "b")
+    assert merge(tmp_path / "a", tmp_path / "b") == 1
