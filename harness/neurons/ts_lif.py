@@ -125,7 +125,7 @@ class TSLIF(Neuron):
     def gains(self) -> Tensor:
         """The constants of the recurrence (8,): k11, k12, kx1, k22, k21, kx2, g1, g2."""
         constants = torch.cat([self.decay, self.coupling, self.reset])
-        return torch.addmv(self.offset, self.tie, constants)
+        return (self.tie * constants).sum(dim=1) + self.offset  # no product that autocast would round
 
     def weights(self) -> Tensor:
         """Weights of dendrite and soma spikes in the output, (2, 1) or (2, features)."""

@@ -191,6 +191,24 @@ def test_time_features_are_inputs_alone():
     assert model(x, C).shape == (6, H, C)
 
 
+@pytest.mark.parametrize(("backbone", "neuron"), EVERY)
+def test_half_precision_arithmetic_stays_near(backbone, neuron):
+    model = make(backbone, neuron)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = model(windows(), C)
+        loss = y.float().square().mean()
+    loss.backward()
+    assert y.shape == (6, H, C)
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+
+
+def test_autocast_does_not_round_constants():
+    node = TSLIF()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert node.gains().tolist() == TSLIF().gains().tolist()
+        assert node.gains().dtype is torch.float32
+
+
 def test_heads_that_do_not_divide_the_token():
     with pytest.raises(MisfitError, match=r"3 heads do not divide net\.hidden 8"):
         make("itransformer", heads=3)

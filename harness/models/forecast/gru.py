@@ -42,7 +42,7 @@ class SpikeGRU(nn.Module):
             h_rz, h_n = self.of_hidden(h).split([2 * self.hidden, self.hidden], dim=1)
             r, z = spike(x_rz + h_rz, 0.0, _GATE).chunk(2, dim=1)
             n = spike(x_n + r * h_n, 0.0, _GATE)
-            h, state = self.neuron.step(torch.lerp(n, h, z), state)
+            h, state = self.neuron.step(n + z * (h - n), state)
             outputs.append(h)
         mean = watched(self.neuron, torch.stack(outputs)).mean(0)
         return torch.cat([h, mean], dim=1).view(batch, variates, self.features)
