@@ -44,7 +44,7 @@ def render_page(content: Content, figures: Iterable[str] = ()) -> str:
     for group in board.groups:
         body.append(_group(content, group, drawn))
     for one in content.lines:
-        name = one.y_name.replace("_", " ")
+        name = f"{one.y_name.replace('_', ' ')} against {one.x_name or 'value'}"
         body.append(f"<h3>{_e(one.dataset)}: {_e(name)}</h3>{_plot(plots.lines(one), drawn)}")
     body.append(_search(content, drawn))
     body.append(_environment(content))

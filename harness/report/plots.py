@@ -128,7 +128,7 @@ def lines(found: LineSet) -> Plot:
     histogram = is_histogram(found.y_name)
     name = "mean over seeds" if histogram else f"{found.split} {axis_name(found.y_name, found.scale)}"
     layout = _layout(found.x_name or "value", name)
-    return {"data": data, "layout": layout | {"barmode": "overlay"}}
+    return {"data": data, "layout": layout | {"barmode": "overlay", "showlegend": True}}
 
 
 def _curve(steps: Steps, curve: Curve, index: int, divisor: float, scale: float) -> list[Plot]:

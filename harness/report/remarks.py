@@ -18,9 +18,10 @@ def remarks(board: Board, group: Group) -> tuple[str, ...]:
         )
         found.append("A rank range holds every rank that paired differences (Holm, 5 %) leave open.")
     if not math.isnan(group.smallest_gap):
-        found.append(
-            f"Smallest gap these seeds can separate (80 % power): {_points(group, group.smallest_gap)}."
-        )
+        gap = _points(group, group.smallest_gap)
+        if group.scale == 100 and group.smallest_gap >= 1:
+            gap = "none, there are too few seeds"
+        found.append(f"Smallest gap these seeds can separate (80 % power): {gap}.")
     if not math.isnan(group.test_gap):
         found.append(
             f"The size of the test set alone leaves ± {_points(group, group.test_gap)} (95 %, binomial)."

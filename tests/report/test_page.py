@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.report.canvas import whiskers
 from harness.report.charts import importance_figure
 from harness.report.curves import time_curves
 from harness.report.figures import learning_figure, time_accuracy_figure
@@ -128,3 +129,10 @@ def test_the_report_is_light_to_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_intervals_of_shares_end_where_shares_end() -> None:
+    assert whiskers(95.0, 10.0, 100.0) == (10.0, 5.0)
+    assert whiskers(4.0, 10.0, 100.0) == (4.0, 10.0)
+    assert whiskers(4.0, 10.0, 1.0) == (10.0, 10.0)
+    assert whiskers(4.0, float("nan"), 100.0) == (0.0, 0.0)

@@ -149,3 +149,12 @@ def test_many_cells_are_compared_with_the_best_only_in_compact_form() -> None:
     assert len(pairs(group).rows) == 21
     assert len(pairs(group, compact=True).rows) == 6
     assert all("arm 6" in row[0] for row in pairs(group, compact=True).rows)
+
+
+def test_two_seeds_separate_no_gap() -> None:
+    tables = Tables(cells=[cell(), cell("digits/ann")])
+    for seed, (one, other) in enumerate([(0.2, 0.9), (0.9, 0.3)]):
+        tables.add(trial(seed=seed, test_value=one))
+        tables.add(trial(seed=seed, test_value=other, cell="digits/ann"))
+    text = render_markdown(leaderboard(*tables.frames(), study="demo"))
+    assert "none, there are too few seeds" in text
