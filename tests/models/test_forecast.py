@@ -192,7 +192,7 @@ def test_time_features_are_inputs_alone():
 
 
 @pytest.mark.parametrize(("backbone", "neuron"), EVERY)
-def test_half_precision_arithmetic_stays_near(backbone, neuron):
+def test_half_precision_gives_finite_gradients(backbone, neuron):
     model = make(backbone, neuron)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         y = model(windows(), C)
