@@ -67,6 +67,11 @@ class Gsc(Dataset):
             "part": np.array([PARTS.index(part) for _, _, part in files], dtype=np.int64),
         }
 
+    def cache_key(self) -> tuple[str, ...]:
+        """How many files and lists there are: another folder is prepared anew."""
+        files = self._files()
+        return (str(len(files)), *(str(sum(part == name for _, _, part in files)) for name in PARTS))
+
     def split(self, arrays: Arrays, name: SplitName) -> Split:
         """The set's own lists; what is on neither trains."""
         index = np.flatnonzero(np.asarray(arrays["part"]) == PARTS.index(name))

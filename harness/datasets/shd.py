@@ -62,6 +62,10 @@ class Shd(Dataset):
         """`time_us`, `unit` (events,), `offset`, `y`, `speaker`, `part` (0 train, 1 test)."""
         return _spike_h5.join([_spike_h5.read(path, CLASSES) for path in self._paths()])
 
+    def cache_key(self) -> tuple[str, ...]:
+        """The files' sizes: other files are prepared anew."""
+        return tuple(f"{path.name}:{path.stat().st_size}" for path in self._paths())
+
     def split(self, arrays: Arrays, name: SplitName) -> Split:
         """The test file; train and valid by the option."""
         index = self._splits({key: np.asarray(arrays[key]) for key in ("y", "speaker", "part")})[name]

@@ -46,6 +46,10 @@ class Ssc(Dataset):
         """`time_us`, `unit` (events,), `offset`, `y`, `speaker`, `part` (0 train, 1 valid, 2 test)."""
         return _spike_h5.join([_spike_h5.read(path, CLASSES) for path in self._paths()])
 
+    def cache_key(self) -> tuple[str, ...]:
+        """The files' sizes: other files are prepared anew."""
+        return tuple(f"{path.name}:{path.stat().st_size}" for path in self._paths())
+
     def split(self, arrays: Arrays, name: SplitName) -> Split:
         """The recordings of one file."""
         index = np.flatnonzero(np.asarray(arrays["part"]) == PARTS.index(name))

@@ -244,3 +244,12 @@ def test_binning_is_free_to_search(cochlea: Callable[[], dict[str, np.ndarray]])
         dense, _ = frames(batch.x, timestep_ms=timestep, binning="grid", group=group)
         assert int(dense.sum()) == len(batch.x.unit)
         assert dense.shape[2] == 700 // group
+
+
+def test_other_files_are_prepared_anew(shd: Path, gsc: Path) -> None:
+    before = Shd().cache_key(), Gsc().cache_key()
+    write(shd / "shd" / "shd_test.h5", 31)
+    wavfile.write(gsc / "yes" / "9.wav", 16_000, np.zeros(16_000, dtype=np.int16))
+    after = Shd().cache_key(), Gsc().cache_key()
+    assert before[0] != after[0]
+    assert before[1] != after[1]
