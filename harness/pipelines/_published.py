@@ -69,7 +69,6 @@ _DVS_42: Settings = {
     "schedule.gamma": 0.1,
 }
 _DVS_PIPE: Settings = {
-    "source.kind": "reconstruct",
     "warmup.epochs": 2,
     "liaf.optimizer.name": "adam",
     "liaf.optimizer.lr": 1.0e-3,
@@ -112,7 +111,6 @@ _TABLE: Mapping[tuple[str, str], Settings] = {
     },
     ("pipe-d", "es-imagenet"): {
         **_ES,
-        "source.kind": "reconstruct",
         "source.optimizer.lr": 0.1,
         "source.optimizer.weight_decay": 1.0e-4,
         "source.optimizer.nesterov": True,
@@ -147,7 +145,7 @@ _TABLE: Mapping[tuple[str, str], Settings] = {
     ("pipe-d", "cifar10-dvs-128x20"): {**_DVS, **_DVS_PIPE},
     ("pipe-d", "cifar10-dvs-42"): {**_DVS, **_DVS_42, **_DVS_PIPE},
     ("direct", "es-ucf101"): _UCF,
-    ("pipe-d", "es-ucf101"): {**_UCF, "source.kind": "reconstruct", "warmup.epochs": 0},
+    ("pipe-d", "es-ucf101"): {**_UCF, "warmup.epochs": 0},
 }
 
 
