@@ -18,7 +18,8 @@ from harness.contracts import Neuron, ParamsModel, param
 from harness.contracts.neuron import State
 from harness.neurons.constants import SurrogateParams
 from harness.neurons.functional import spike
-from harness.neurons.ts_lif_functional import Rule, ts_lif_multistep
+from harness.neurons.ts_lif_functional import ts_lif_multistep
+from harness.neurons.ts_lif_recurrence import Rule
 
 PAPER = "arXiv 2503.05108"
 CODE = "kkking-kk/TS-LIF a59826a"

@@ -12,7 +12,8 @@ from harness.contracts import neurons
 from harness.errors import HarnessError
 from harness.neurons import ts_lif_functional
 from harness.neurons.ts_lif import TSLIF, TSLIFParams, spectral_radius, stability_margin
-from harness.neurons.ts_lif_functional import Gains, Rule, ts_lif_multistep
+from harness.neurons.ts_lif_functional import ts_lif_multistep
+from harness.neurons.ts_lif_recurrence import Block, Form, Gains, Rule
 
 # (x, form) -> four steps of (u_d, u_s before the reset, s_d, s_s); measured with the released code
 STEPS = {
@@ -51,9 +52,9 @@ def make(form: str = "code", **others: object) -> TSLIF:
 @pytest.mark.parametrize(("x", "form"), STEPS)
 def test_membranes_and_spikes_are_those_of_the_specification(x, form):
     neuron = make(form)
-    block = ts_lif_functional._Block(4, 1, torch.zeros(1), hold=True, backward=True)
+    block = Block(4, 1, torch.zeros(1), hold=True, backward=True)
     gains = Gains(*neuron.gains().tolist())
-    form_ = ts_lif_functional._Form.of(gains, neuron.rule, torch.zeros(1))
+    form_ = Form.of(gains, neuron.rule, torch.zeros(1))
     steps = block.run(torch.full((1, 1), x), form_, neuron.rule)
     spikes = [s.tolist() for s in steps]
     for t, (u_d, u_s, s_d, s_s) in enumerate(STEPS[x, form]):
