@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from harness.contracts import DatasetCard
+from harness.contracts import DatasetCard, registry
 from harness.contracts.registry import pipeline
 from harness.models.build import build, input_shape
 from harness.neurons.lif import LIF
@@ -83,12 +83,29 @@ def test_every_searched_domain_is_allowed(name: str) -> None:
             assert [info.check(option) for info in infos], parameter
 
 
+def card_of(name: str) -> DatasetCard:
+    layout, shape, classes = SHAPES[name]
+    return DatasetCard(name, "1", "classification", layout, shape, (1000, 100, 100), classes=classes)
+
+
+@pytest.mark.parametrize("name", ["imagenet", "es-imagenet", "cifar10-dvs", "es-ucf101"])
+def test_the_full_size_studies_load(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their data sets' classes, with cards of the papers' shapes where the files are absent."""
+    for known in SHAPES:
+        monkeypatch.setattr(registry.dataset(known), "card", lambda _self, known=known: card_of(known))
+    spec = load_study(FOLDER / f"pretrain-{name}.yaml")
+    assert len(spec.cells) == len(arms(name))
+    assert all(cell.start for cell in spec.cells if cell.space.parameters)
+    if name == "es-ucf101":
+        assert len(spec.cells) == 15, "14 ways and the ANN"
+
+
 @pytest.mark.parametrize("name", ["imagenet", "es-imagenet", "cifar10-dvs", "es-ucf101"])
 def test_full_size_arms_fit_their_data(name: str) -> None:
     """Cards of the papers' shapes stand for the data."""
     for dataset, kind, settings in arms(name):
-        layout, shape, classes = SHAPES[dataset]
-        card = DatasetCard(dataset, "1", "classification", layout, shape, (1, 1, 1), classes=classes)
+        card = card_of(dataset)
+        layout, shape = card.layout, card.shape
         assert pipeline(kind)().misfit(card) is None
         params = pipeline(kind).build_params(settings)
         stages = pipeline(kind)().stages(params, 1, 0)
@@ -103,8 +120,7 @@ def test_the_first_trial_of_a_full_size_arm_is_the_paper_s(name: str) -> None:
     file = study(name)
     compared = 0
     for cell in file["cells"]:
-        layout, shape, classes = SHAPES[cell["dataset"]]
-        card = DatasetCard(cell["dataset"], "1", "classification", layout, shape, (1, 1, 1), classes=classes)
+        card = card_of(cell["dataset"])
         for entry in cell["pipelines"]:
             kind = pipeline(entry["name"])
             wanted = kind().published(card)
