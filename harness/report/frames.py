@@ -17,7 +17,12 @@ from harness.errors import HarnessError, UnknownNameError
 FINAL_STATES = ("COMPLETE", "PRUNED", "FAILED")
 KEY = ["cell", "trial_id"]
 OPTION = re.compile(r"[\[,]([A-Za-z_]\w*)=([^,\]]*)")
-FORECAST_OPTIONS = {"horizon", "window"}
+SAME_DATA = {
+    "horizon",
+    "window",
+    "normalize",
+    "valid",
+}  # options that leave the test data as the papers have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class CellInfo:
     def published_name(self) -> str:
         """The name to look up published numbers by; "" where options make it other data than the papers'."""
         options = {key for key, _ in OPTION.findall(self.place)}
-        same = self.place.split("[")[0] == self.dataset and options <= FORECAST_OPTIONS
+        same = self.place.split("[")[0] == self.dataset and options <= SAME_DATA
         return self.dataset if same else ""
 
 

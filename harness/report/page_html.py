@@ -17,7 +17,7 @@ from harness.report.search import History, Importance
 from harness.report.sheets import Sheet, sheets, title
 from harness.report.values import Board, Group
 
-SHORT = 22
+SHORT, LONG = 22, 60
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,18 @@ def _table(sheet: Sheet, *, heading: bool = True) -> str:
         texts = [_e(cell) for cell in cells]
         marks = sheet.marks[i] if sheet.marks else ()
         texts[sheet.marked] += f"<sup>{','.join(map(str, marks))}</sup>" if marks else ""
-        kinds = [side if len(t) > SHORT else f"{side} short" for t, side in zip(cells, sides, strict=True)]
+        kinds = [f"{side} {_width(t)}".strip() for t, side in zip(cells, sides, strict=True)]
         rows.append("".join(f"<td class='{k}'>{t}</td>" for t, k in zip(texts, kinds, strict=True)))
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     name = f"<h3>{_e(sheet.title)}</h3>" if heading else ""
     long = " long" if len(rows) > 20 else ""
     inner = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     return f"{name}<div class='scroll{long}'><table>{inner}</table></div>"
+
+
+def _width(text: str) -> str:
+    """Short cells stay on one line, long ones get room."""
+    return "short" if len(text) <= SHORT else "wide" if len(text) > LONG else ""
 
 
 def _footnotes(group: Group) -> str:

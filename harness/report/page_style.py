@@ -22,6 +22,7 @@ th, td { padding: 6px 12px 6px 0; }
 td { border-bottom: 1px solid #edf0f2; vertical-align: top; }
 .num { text-align: right; white-space: nowrap; }
 .short { white-space: nowrap; }
+.wide { min-width: 420px; font-size: 13px; }
 th.num { white-space: normal; }
 tbody tr:hover { background: #f5f8fa; }
 sup { color: var(--accent); margin-left: 2px; }

@@ -40,6 +40,10 @@ def remarks(board: Board, group: Group) -> tuple[str, ...]:
             found.append("A ratio of 0.00: the baseline's median seed never reached that target.")
     if any(name.startswith("legacy_") for row in group.rows for name, _ in row.metrics):
         found.append("Legacy columns take the best epoch on the test set; nothing is ranked by them.")
+    if group.published:
+        found.append(
+            "Published: the same test data; windows, normalisation and selection may differ, see the report."
+        )
     rules = dict.fromkeys(row.cost.energy_rule for row in group.rows if row.cost.energy_rule)
     found += [f"Energy is an estimate: {rule}." for rule in rules]
     return (

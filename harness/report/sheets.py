@@ -191,21 +191,24 @@ def front(group: Group) -> Sheet:
 
 
 def published(group: Group, limit: int | None) -> Sheet:
-    """Papers' numbers for the same data set, never ranked with ours."""
+    """Papers' numbers for the same data set, never ranked with ours; all of them come with their notes."""
     shown = group.published[:limit]
+    notes = limit is None
     rows = tuple(
         (
             *(r.method, r.horizon or DASH, r.metric, _published_value(r), r.n_seeds or DASH, _selection(r)),
             *(PROVENANCE.get(r.provenance, r.provenance.replace("_", " ")), _source(r)),
+            *((r.note or DASH,) if notes else ()),
         )
         for r in shown
     )
     rest = len(group.published) - len(shown)
     more = f"; {rest} more in the report" if rest else ""
+    headers = ("method", "horizon", "metric", "value", "seeds", "epoch selected on", "provenance", "source")
     return Sheet(
         f"Published numbers on {group.dataset}, not ranked with ours{more}",
-        ("method", "horizon", "metric", "value", "seeds", "epoch selected on", "provenance", "source"),
-        "lrlrrlll",
+        (*headers, *(("note",) if notes else ())),
+        "lrlrrlll" + "l" * notes,
         rows,
         main=False,
     )

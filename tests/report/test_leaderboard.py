@@ -84,7 +84,7 @@ def test_a_chance_that_would_be_the_best_error_is_none() -> None:
 
 
 def test_options_make_another_data_set() -> None:
-    names = ("ett[horizon=6]/lif", "ett[horizon=24]/lif", "ett[cut=9]/lif")
+    names = ("ett[horizon=6,normalize=leaky]/lif", "ett[horizon=24]/lif", "ett[cut=9]/lif")
     cells = [cell(name, dataset="ett", label="lif") for name in names]
     tables = Tables(cells=cells)
     table = pd.DataFrame(
@@ -92,7 +92,7 @@ def test_options_make_another_data_set() -> None:
     )
     table = table.assign(value=[90.0], spread=[math.nan])
     groups = board_of(tables, published=table).groups
-    assert [g.dataset for g in groups] == ["ett[horizon=6]", "ett[horizon=24]", "ett[cut=9]"]
+    assert [g.dataset for g in groups] == ["ett[horizon=6,normalize=leaky]", "ett[horizon=24]", "ett[cut=9]"]
     assert [len(g.published) for g in groups] == [1, 0, 0]
     assert len(board_of(tables, dataset="ett").groups) == 3
     assert len(board_of(tables, dataset="ett[cut=9]").groups) == 1
