@@ -54,6 +54,8 @@ class StepLIF(Neuron):
 class ForecastNet(nn.Module):
     """Windows (B, L, C + time features) to forecasts (B, H, C).
 
+    tcn and gru forecast every variate by itself with shared weights, so time features, which are
+    variates of the input, reach the forecast through itransformer alone (as in SeqSNN's `vsts`).
     ``hidden_ratio`` of the standardised inputs can be set to zero by the caller's generator.
     """
 
