@@ -1,4 +1,4 @@
-"""A plug-in for benchmarks: a data set of eight numbers and a network of one weight, so that all else shows."""
+"""A plug-in for benchmarks: eight numbers and a network of one weight, so that all else shows."""
 
 from __future__ import annotations
 

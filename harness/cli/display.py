@@ -21,11 +21,25 @@ LINE_S = 15.0
 class Snapshot(Protocol):
     """What a display needs to know."""
 
-    finished: int
-    planned: int
-    running: tuple[str, ...]
-    failed: int
-    best: tuple[tuple[str, float], ...]
+    @property
+    def finished(self) -> int:
+        """Trials that have ended."""
+
+    @property
+    def planned(self) -> int:
+        """Trials there will be."""
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """What runs now, in words."""
+
+    @property
+    def failed(self) -> int:
+        """Trials that failed."""
+
+    @property
+    def best(self) -> tuple[tuple[str, float], ...]:
+        """The best value of each cell."""
 
 
 @contextmanager

@@ -103,10 +103,10 @@ class Learner(ABC):
         """Train in closed form; True if done, False (the default) if the gradient loop should run."""
         return False
 
-    def before_epoch(self, epoch: int) -> None:
+    def before_epoch(self, epoch: int) -> None:  # noqa: B027 - a hook, empty unless overridden
         """Called before an epoch of the stage (counted from 0), outside the training clock."""
 
-    def after_step(self) -> None:
+    def after_step(self) -> None:  # noqa: B027 - a hook, empty unless overridden
         """Called after every optimiser step, inside the training clock: clamping, masks."""
 
     def after_epoch(self, epoch: int) -> None:
@@ -151,8 +151,8 @@ class Learner(ABC):
 class Pipeline(ABC):
     """The contract of a pipeline. ``Params`` must have ``batch_size``; see :mod:`harness.contracts.params`.
 
-    If ``Params`` has a field annotated :class:`NeuronSpec`, its neurons are those named in ``neurons`` (empty:
-    every registered spiking one and those in ``analog_neurons``); ``default_neuron`` and ``neuron_defaults``
+    If ``Params`` has a field annotated :class:`NeuronSpec`, its neurons are those named in ``neurons``
+    (empty: every registered spiking one and those in ``analog_neurons``); ``default_neuron`` and ``neuron_defaults``
     (constants) are where it starts.
     """
 

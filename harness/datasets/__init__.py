@@ -1,1 +1,1 @@
-"""."""
+"""Data sets: one file each; being in this folder registers it."""

@@ -55,7 +55,7 @@ class _Carried:
         return self.task.spec.id
 
 
-class Attempt(tune.Trainable):  # type: ignore[misc]
+class Attempt(tune.Trainable):
     """A worker. Reused from attempt to attempt; each starts clean (:func:`run_attempt`)."""
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -166,7 +166,7 @@ class _Bridge:
         self.director.end(self.tasks.pop(trial_id), end)
 
 
-class _Ask(Searcher):  # type: ignore[misc]
+class _Ask(Searcher):
     """Hands out tasks; Tune's errors can only come from workers or nodes that died."""
 
     def __init__(self, bridge: _Bridge) -> None:
@@ -192,11 +192,11 @@ class _Ask(Searcher):  # type: ignore[misc]
         """Nothing: the tables are the state."""
 
 
-class _Report(FIFOScheduler):  # type: ignore[misc]
+class _Report(FIFOScheduler):
     """Passes rows to the director, stops what it prunes, and keeps idle workers for the next attempts."""
 
     def __init__(self, bridge: _Bridge, slots: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._bridge, self._slots = bridge, slots
         self._held: Any = None
 
@@ -240,7 +240,7 @@ class TuneEngine:
         os.environ.update({name: value for name, value in _SETTINGS.items() if name not in os.environ})
         if ray.is_initialized():
             return self
-        quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
         try:
             if self._cluster.address:
                 forwarded = {name: os.environ[name] for name in _FORWARDED if name in os.environ}
@@ -250,7 +250,7 @@ class TuneEngine:
                 ray.init(
                     address="local",  # never somebody else's cluster on this machine
                     num_cpus=self._cluster.cpus,
-                    num_gpus=self._cluster.gpus,
+                    num_gpus=None if self._cluster.gpus is None else int(self._cluster.gpus),
                     include_dashboard=False,
                     object_store_memory=OBJECT_STORE_BYTES,
                     _node_ip_address="127.0.0.1",

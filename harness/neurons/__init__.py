@@ -1,1 +1,1 @@
-"""."""
+"""Neurons: one file each; being in this folder registers it."""

@@ -84,7 +84,7 @@ EPOCHS = pa.schema(
         ("split", pa.string()),  # train, valid; test in the final phase, under legacy_ names only
         ("metric", pa.string()),  # accuracy, loss, firing_rate/<layer>, ...
         ("value", pa.float64()),
-        ("train_s", pa.float64()),  # cumulative over attempts; add the row's inherited_s for the total
+        ("train_s", pa.float64()),  # cumulative over attempts, inherited seconds included
         ("train_cpu_s", pa.float64()),
         ("eval_s", pa.float64()),
         ("wall_s", pa.float64()),

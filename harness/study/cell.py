@@ -14,6 +14,8 @@ from harness.spec.values import Cell, StudySpec
 from harness.study.curve import Curve
 from harness.trial import Phase, State, TrialSpec, freeze
 
+Searched = tuple[tuple[str, Scalar], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -21,7 +23,7 @@ class Trial:
 
     spec: TrialSpec
     number: int
-    searched: tuple[tuple[str, Scalar], ...]
+    searched: Searched
     state: State = State.RUNNING
     values: tuple[float, ...] = ()
     constraints: tuple[float, ...] = ()
@@ -105,7 +107,7 @@ class CellRun:
         top = self.search.best(self.study.confirm.top)
         if len(top) < 2:  # nothing to choose between
             return ()
-        plan = []
+        plan: list[Trial] = []
         for index in range(self.study.confirm.seeds):
             seed = derive_seed(self.study.seed, "confirm", index)
             for record in top:
@@ -136,12 +138,13 @@ class CellRun:
         if not plan:
             best = self.search.best(1)
             return dict(best[0].params) if best else None
-        scores: dict[tuple[tuple[str, Scalar], ...], list[float]] = {}
+        scores: dict[Searched, list[float]] = {}
         for trial in plan:
             ended = self.trials.get(trial.spec.id, trial)
             value = ended.values[0] if ended.state is State.COMPLETE else math.nan
             scores.setdefault(trial.searched, []).append(value)
-        return dict(min(scores, key=lambda searched: self._rank(scores[searched])))
+        first: Searched = min(scores, key=lambda searched: self._rank(scores[tuple(searched)]))
+        return dict(first)
 
     def _rank(self, values: list[float]) -> tuple[int, float]:
         good = [value for value in values if not math.isnan(value)]

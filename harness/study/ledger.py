@@ -56,9 +56,10 @@ def read_ledger(store: ResultStore, study: StudySpec) -> Ledger:
     curves = _curves(store, study) if study.search.pruner != "none" else {}
     names = {cell.name: set(cell.space.names) for cell in study.cells}
     groups: dict[tuple[str, str], list[dict[str, object]]] = defaultdict(list)
-    for row in rows[list(_COLUMNS)].to_dict("records"):
-        if row["cell"] in cells:
-            groups[(str(row["cell"]), str(row["trial_id"]))].append({str(k): v for k, v in row.items()})
+    for record in rows[list(_COLUMNS)].to_dict("records"):
+        if record["cell"] in cells:
+            key = (str(record["cell"]), str(record["trial_id"]))
+            groups[key].append({str(k): v for k, v in record.items()})
     ordered = sorted(groups.items(), key=lambda item: _order(item[1][0]))
     for (cell_name, trial_id), attempts in ordered:
         attempts.sort(key=lambda row: int(str(row["attempt"])))

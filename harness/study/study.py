@@ -131,6 +131,7 @@ def describe_cell(spec: StudySpec, index: int) -> dict[str, Any]:
         "task": card.task,
         "chance": chance,
         "classes": card.classes,
+        "horizon": card.horizon,
         "counts": list(card.counts),
     }
 

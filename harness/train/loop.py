@@ -98,7 +98,7 @@ class TrialLoop:
         train, valid = self.splits[stage.dataset or self.spec.dataset.name]
         torch.manual_seed(derive_seed(self.spec.seed, "epoch", stage.name, epoch))
         self.learner.before_epoch(epoch)
-        before = self.clocks.seconds["train"]
+        before, cpu_before = self.clocks.seconds["train"], self.clocks.seconds["train_cpu"]
         with self.clocks.running("train"):
             loss = self._train(stage, train, epoch)
             self.learner.after_epoch(epoch)
@@ -106,6 +106,7 @@ class TrialLoop:
         progress.stage_train_s[stage.name] = progress.stage_train_s.get(stage.name, 0.0) + spent
         if stage.pretrain:
             progress.pretrain_s += spent
+            progress.pretrain_cpu_s += self.clocks.seconds["train_cpu"] - cpu_before
         card = self.cards[stage.dataset or self.spec.dataset.name]
         with self.clocks.running("eval"):
             measured = evaluate(self.learner, valid, card, self.params.batch_size)
@@ -226,6 +227,7 @@ class TrialLoop:
         progress.stage_train_s[stage.name] = found["train_s"]
         if stage.pretrain:
             progress.pretrain_s += found["train_s"]
+            progress.pretrain_cpu_s += found["train_cpu_s"]
         progress.done += stage.epochs
         return True
 
@@ -327,6 +329,8 @@ class TrialLoop:
         train, valid = self.splits[self.spec.dataset.name]
         return {
             "pretrain_s": self.progress.pretrain_s,
+            "pretrain_cpu_s": self.progress.pretrain_cpu_s,
+            "inherited_cpu_s": self.progress.inherited_cpu_s,
             "best_train_s": self.progress.best_train_s,
             "parameters": trainable(self.learner.model),
             "splits": {"train": train.digest, "valid": valid.digest},

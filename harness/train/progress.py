@@ -24,6 +24,7 @@ class Progress:
     inherited_s: float = 0.0
     inherited_cpu_s: float = 0.0
     pretrain_s: float = 0.0
+    pretrain_cpu_s: float = 0.0
     best_epoch: int = 0
     best_values: tuple[float, ...] = ()
     best_train_s: float = 0.0
