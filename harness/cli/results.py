@@ -177,21 +177,31 @@ def export(
 ) -> None:
     """The tables as CSV, or the search as an Optuna storage file that optuna-dashboard opens."""
     store = open_study(study, results)
-    if to == "csv":
-        folder = out or Path(f"{study}-csv")
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, frame in (
-            ("trials", store.trials(study)),
-            ("epochs", store.epochs(study)),
-            ("studies", store.studies(study)),
-        ):
-            frame.to_csv(folder / f"{name}.csv", index=False)
-        console.print(f"tables  {folder}")
-    elif to == "optuna":
-        from harness.study.export import export_optuna
-
-        path = out or Path(f"{study}.db")
-        names = export_optuna(store, study, path)
-        console.print(f"{len(names)} Optuna studies in {path}: optuna-dashboard sqlite:///{path}")
-    else:
+    if to not in ("csv", "optuna"):
         raise UnknownNameError("export", to, ("csv", "optuna"))
+    place = out or Path(f"{study}-csv" if to == "csv" else f"{study}.db")
+    try:
+        said = _export_csv(store, study, place) if to == "csv" else _export_optuna(store, study, place)
+    except OSError as error:
+        raise HarnessError(
+            f"cannot write {place}: {error.strerror or error}. Choose another --out."
+        ) from None
+    say_problems(store)
+    console.print(said, soft_wrap=True)
+
+
+def _export_csv(store: ResultStore, study: str, folder: Path) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = {"trials": store.trials(study), "epochs": store.epochs(study), "studies": store.studies(study)}
+    for name, frame in tables.items():
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    return f"tables  {folder}"
+
+
+def _export_optuna(store: ResultStore, study: str, path: Path) -> str:
+    from harness.study.export import export_optuna
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = export_optuna(store, study, path)
+    address = f"sqlite:///{path}" if path.suffix in (".db", ".sqlite", ".sqlite3") else str(path)
+    return f"{len(names)} Optuna studies in {path}: optuna-dashboard {address}"

@@ -48,7 +48,16 @@ def epochs(count: int = 2) -> list[dict[str, Any]]:
 
 def launch(fingerprint: str = "f", number: int = 1, study: str = "s") -> dict[str, Any]:
     """A row of the studies table."""
-    return {"study": study, "launch": number, "launched_at": START, "fingerprint": fingerprint, "parts": "{}"}
+    return {
+        "study": study,
+        "launch": number,
+        "launched_at": START,
+        "fingerprint": fingerprint,
+        "parts": "{}",
+        "cells": "[]",
+        "protocol": "{}",
+        "text": "",
+    }
 
 
 def filled(root: str | Path, numbers: range, fingerprint: str = "f") -> ResultStore:

@@ -1,0 +1,243 @@
+"""Every bad input through the real command: exit code 2, one clear line, no traceback, nothing lost."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness.engine.tune import TuneEngine
+from harness.store import schemas
+from harness.store.lock import StudyLock
+from harness.store.results import ResultStore
+from tests.cli.conftest import SMALL, Cli
+from tests.conftest import STUDY, TOY
+
+BASE = """\
+name: small
+cells:
+  - dataset: digits
+    pipelines: [ann, direct]
+space:
+  optimizer.lr: {float: [1.0e-3, 1.0e-1], log: true}
+  neuron.tau: {float: [1.1, 4.0]}
+fixed: {timesteps: 2, neuron.name: lif}
+search: {trials: 2, epochs: 1}
+"""
+LR = "{float: [1.0e-3, 1.0e-1], log: true}"
+BAD = {
+    "unknown dataset": ("dataset: digits", "dataset: digts", 3, "'digts'. Did you mean 'digits'?"),
+    "unknown pipeline": ("[ann, direct]", "[ann, direkt]", 4, "'direkt'. Did you mean 'direct'?"),
+    "unknown neuron": ("neuron.name: lif", "neuron.name: plfi", 8, "Did you mean 'plif'?"),
+    "unknown parameter": ("neuron.tau:", "neuron.tua:", 7, "Did you mean 'neuron.tau'?"),
+    "unknown key": ("search: {trials", "serach: {trials", 9, "Did you mean 'search'?"),
+    "unknown key inside": ("{trials: 2, epochs: 1}", "{trails: 2}", 9, "Did you mean 'trials'?"),
+    "low above high": (LR, "{float: [1.0, 0.1]}", 6, "low 1.0 is above high 0.1"),
+    "log through zero": (LR, "{float: [0.0, 0.1], log: true}", 6, "A logarithm needs low above 0"),
+    "number as text": (LR, "{float: [1e-4, 0.1]}", 6, "YAML needs a dot: write 1.0e-4"),
+    "wrong type": ("timesteps: 2", "timesteps: many", 8, "timesteps"),
+    "text for a number": ("trials: 2", "trials: two", 9, "trials"),
+    "zero trials": ("trials: 2", "trials: 0", 9, "trials"),
+    "name with a slash": ("name: small", "name: a/b", 1, "a/b"),
+    "key twice": ("name: small", "name: small\nname: large", 2, "name"),
+    "not YAML": ("cells:", "cells: [", None, "YAML"),
+    "tab": ("  - dataset", "\t- dataset", 3, ""),
+}
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A good study file in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("small.yaml").write_text(BASE)
+    return Path("small.yaml")
+
+
+@pytest.fixture
+def toy(tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A private copy of the finished toy study; its file is ``toy.yaml`` in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished, tmp_path / "results")
+    Path("toy.yaml").write_text(STUDY.format(plugin=TOY, trials=3, epochs=2, pruner="none"))
+    return tmp_path / "results"
+
+
+def again(cli: Cli, *more: str) -> object:
+    """Launch the finished toy study."""
+    settings = [item for setting in SMALL for item in ("--set", setting)]
+    return cli("launch", "toy.yaml", "--engine", "local", *settings, *more)
+
+
+def test_the_base_is_good(cli: Cli, study: Path) -> None:
+    said = cli("check", study)
+    assert said.code == 0, said.err
+    assert not Path("results").exists()
+
+
+@pytest.mark.parametrize("command", ["check", "launch"])
+@pytest.mark.parametrize("kind", BAD)
+def test_study_files(cli: Cli, study: Path, kind: str, command: str) -> None:
+    old, new, line, words = BAD[kind]
+    assert old in BASE
+    study.write_text(BASE.replace(old, new, 1))
+    said = cli(command, study).line
+    place = "small.yaml:" if line is None else f"small.yaml:{line}: "
+    assert said.startswith(f"error: {place}")
+    assert words in said
+    assert not Path("results").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n# nothing\n", b"[]\n", b"just words\n", b"\xff\xfe\x00"])
+def test_files_that_are_no_study(cli: Cli, study: Path, content: bytes) -> None:
+    study.write_bytes(content)
+    assert "small.yaml" in cli("check", study).line
+
+
+def test_a_study_file_that_is_not_there(cli: Cli, study: Path) -> None:
+    assert "smal.yaml" in cli("launch", "smal.yaml").line
+    assert "no study file gone.yaml" in cli("resume", "gone.yaml").line
+
+
+def test_overrides(cli: Cli, study: Path) -> None:
+    assert "trials" in cli("check", study, "--set", "search.trails=3").line
+    assert "key=value" in cli("check", study, "--set", "search.trials").line
+
+
+def test_missing_data_says_name_origin_sha256_and_where(
+    cli: Cli, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.datasets.nmnist_small import FILE, ORIGIN, SHA256
+
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path / "data"))
+    study.write_text(BASE.replace("dataset: digits", "dataset: nmnist-small"))
+    for command in (("check", study), ("launch", study), ("data", "verify", "nmnist-small")):
+        said = cli(*command).line
+        for words in ("'nmnist-small'", ORIGIN, SHA256, str(tmp_path / "data" / FILE), "HARNESS_DATA"):
+            assert words in said
+
+
+def test_wrong_sha256(cli: Cli, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.datasets.nmnist_small import FILE
+
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / FILE).write_bytes(b"not what it was")
+    study.write_text(BASE.replace("dataset: digits", "dataset: nmnist-small"))
+    for command in (("data", "verify", "nmnist-small"), ("launch", study, "--engine", "local")):
+        said = cli(*command).line
+        assert FILE in said
+        assert "sha256" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("status", "tyo"), "Did you mean 'toy'?"),
+        (("leaderboard", "tyo"), "Did you mean 'toy'?"),
+        (("report", "tyo"), "Did you mean 'toy'?"),
+        (("compact", "tyo"), "Did you mean 'toy'?"),
+        (("export", "tyo"), "Did you mean 'toy'?"),
+        (("resume", "tyo"), "Did you mean 'toy'?"),
+        (("leaderboard", "toy", "--format", "latex"), "Did you mean 'tex'?"),
+        (("export", "toy", "--to", "optna"), "Did you mean 'optuna'?"),
+        (("launch", "toy.yaml", "--engine", "lokal"), "Did you mean 'local'?"),
+        (("launch", "toy.yaml", "--cluster", "lcal"), "Did you mean 'local'?"),
+        (("launch", "toy.yaml", "--fork", "a/b"), "study name 'a/b'"),
+        (("merge", "nowhere"), "holds no study"),
+        (("list", "neuron"), "Did you mean 'neurons'?"),
+        (("data", "verify", "digit"), "Did you mean 'digits'?"),
+        (("data", "prepare", "digit"), "Did you mean 'digits'?"),
+        (("status", "--results", "nope://x"), "results root nope://x"),
+    ],
+)
+def test_names(cli: Cli, toy: Path, arguments: tuple[str, ...], words: str) -> None:
+    assert words in cli(*arguments).line
+
+
+def test_usage(cli: Cli) -> None:
+    for arguments in (("lanch",), ("launch",), ("launch", "x.yaml", "--nope")):
+        said = cli(*arguments)
+        assert said.code == 2
+        assert "Traceback" not in said.err
+
+
+class TestStores:
+    def test_results_that_are_no_folder(self, cli: Cli, toy: Path) -> None:
+        Path("file").write_text("")
+        said = again(cli, "--results", "file").line
+        assert "results folder" in said
+        assert "not writable" in said
+        assert "--results" in said
+
+    @pytest.mark.parametrize("content", [b"", b"PAR1 and no more", None])
+    def test_truncated_and_foreign_files(self, cli: Cli, toy: Path, content: bytes | None) -> None:
+        part = sorted((toy / "trials" / "toy").glob("*.parquet"))[0]
+        if content is None:
+            pd.DataFrame({"mine": [1]}).to_parquet(part)
+        else:
+            part.write_bytes(content)
+        said = again(cli).line
+        assert str(part) in said
+        assert "harness verify" in said
+        board = cli("leaderboard", "toy")
+        assert board.code == 0
+        assert part.name in board.err.replace("\n", "")
+        found = cli("verify")
+        assert found.code == 1
+        assert part.name in found.out
+        assert "1 files set aside" in found.out
+        assert again(cli).code == 0
+        assert len(ResultStore(toy).trials("toy")) == 12
+        assert cli("verify").code == 0
+
+    def test_a_newer_schema(self, cli: Cli, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        row = ResultStore(toy).trials("toy").iloc[0].to_dict()
+        newer = schemas.TRIALS.with_metadata({"harness_table": "trials", "harness_schema": "99"})
+        with monkeypatch.context() as patch:
+            patch.setitem(schemas.TABLES, "trials", newer)
+            ResultStore(toy).start({**row, "trial_id": "f" * 16, "state": "RUNNING"})
+        for arguments in (("status",), ("leaderboard", "toy"), ("verify",), ("compact", "toy")):
+            assert "schema 99; this harness reads up to 1. Upgrade the harness." in cli(*arguments).line
+        assert "schema 99" in again(cli).line
+
+    def test_a_changed_study_is_refused_with_the_difference(self, cli: Cli, toy: Path) -> None:
+        said = again(cli, "--set", "fixed.batch_size=4")
+        assert said.code == 2
+        assert "Traceback" not in said.err
+        assert "batch_size': 8" in said.err
+        assert "batch_size': 4" in said.err
+        assert "--fork NAME" in said.err
+        assert again(cli, "--set", "fixed.batch_size=4", "--fork", "other").code == 0
+        assert sorted(ResultStore(toy).study_names()) == ["other", "toy"]
+
+    def test_a_second_driver(self, cli: Cli, toy: Path) -> None:
+        with StudyLock(ResultStore(toy).files, "toy"):
+            assert "study 'toy' is being run by pid" in again(cli).line
+            assert "study 'toy' is being run by pid" in cli("compact", "toy").line
+
+    def test_merging_another_study_of_the_same_name(self, cli: Cli, toy: Path, tmp_path: Path) -> None:
+        assert again(cli, "--set", "seed=5", "--results", "other").code == 0
+        assert "another fingerprint" in cli("merge", "other").line
+
+    def test_an_export_that_exists(self, cli: Cli, toy: Path) -> None:
+        Path("toy.db").write_text("mine")
+        assert "toy.db exists" in cli("export", "toy", "--to", "optuna").line
+        Path("tables").write_text("mine")
+        assert "tables" in cli("export", "toy", "--out", "tables").line
+
+
+class TestCapacity:
+    def test_more_gpus_than_this_machine(self, cli: Cli, toy: Path) -> None:
+        said = again(cli, "--set", "resources.gpus=64", "--results", "r").line
+        assert "asks 1 CPUs and 64 GPUs a trial" in said
+        assert not Path("r").exists()
+
+    def test_more_gpus_than_the_cluster(self, cli: Cli, toy: Path, ray_engine: TuneEngine) -> None:
+        said = cli("launch", "toy.yaml", "--set", "resources.gpus=8", "--results", "r")
+        assert said.code == 2
+        assert "8 GPUs a trial" in said.err
+        assert "2 GPUs" in said.err
+        assert not Path("r").exists()
