@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from harness.errors import DataError, HarnessError
+from harness.errors import DataError, HarnessError, MissingDataError
 
 app = typer.Typer(help="Data sets: what there is, prepare and verify it, convert images and video to events.")
 convert_app = typer.Typer(help="Convert images or video clips to event files (ES-ImageNet layout).")
@@ -23,7 +23,9 @@ def list_() -> None:
     """Every data set, and whether its data is here."""
     from harness.contracts import datasets
 
-    table = Table("name", "task", "sample", "train/valid/test", "here", box=None)
+    table = Table(box=None)
+    for heading in ("name", "task", "sample", "train/valid/test", "here"):
+        table.add_column(heading, no_wrap=heading == "name")
     for name, kind in sorted(datasets().items()):
         if kind.source:
             table.add_row(f"{{{name}: FILE}}", "", "", "", "your own file")
@@ -31,7 +33,9 @@ def list_() -> None:
         try:
             card = kind().card()
         except DataError as error:
-            table.add_row(name, "", "", "", f"no: {type(error).__name__}")
+            table.add_row(
+                name, "", "", "", "missing" if isinstance(error, MissingDataError) else f"wrong: {error}"
+            )
             continue
         except HarnessError as error:
             table.add_row(name, "", "", "", str(error))

@@ -82,7 +82,7 @@ def switch(network: nn.Module, factory: NeuronFactory) -> None:
 
 
 def _keep_out_of_graphs(neuron: Neuron) -> None:
-    neuron.forward = torch.compiler.disable(neuron.forward)  # type: ignore[method-assign, no-untyped-call]
+    neuron.forward = torch.compiler.disable(neuron.forward)  # type: ignore[method-assign]
 
 
 def neurons_of(network: nn.Module) -> tuple[Neuron, ...]:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 FINAL = ("COMPLETE", "PRUNED", "FAILED")
 STATES = ("RUNNING", "INTERRUPTED", *FINAL)
@@ -67,17 +69,26 @@ def _budget(protocol: dict[str, dict[str, int]]) -> str:
     )
 
 
-def render_status(states: Sequence[Status]) -> Table:
-    """The states as one table for the terminal."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("study", "cell", "phase", "running", "interrupted", "complete", "pruned", "failed", "best"):
-        table.add_column(name, justify="left" if name in ("study", "cell", "phase") else "right")
+def render_status(states: Sequence[Status]) -> Group:
+    """A heading and a table for each study, for the terminal."""
+    parts: list[RenderableType] = []
     for state in states:
-        for cell in state.cells:
-            counts = [str(count) if count else "" for count in cell.counts]
-            best = "" if cell.best is None else f"{cell.best:.4g}"
-            table.add_row(state.study, cell.cell, cell.phase, *counts, best)
         launches = "1 launch" if state.launches == 1 else f"{state.launches} launches"
-        note = f"{state.objective}; {state.budget}; {launches}; last {state.last}"
-        table.add_row(state.study, f"[dim]{note}[/dim]")
+        parts.append(Text(f"{state.study}  {state.objective}; {launches}; last change {state.last}", "bold"))
+        parts.append(Text(state.budget, "dim"))
+        parts.append(_table(state))
+    return Group(*parts)
+
+
+def _table(state: Status) -> Table:
+    table = Table(box=None, pad_edge=False)
+    shown = [i for i, name in enumerate(STATES) if any(cell.counts[i] for cell in state.cells)]
+    table.add_column("cell", no_wrap=True)
+    table.add_column("phase")
+    for i in shown:
+        table.add_column(STATES[i].lower(), justify="right")
+    table.add_column("best", justify="right")
+    for cell in state.cells:
+        counts = [str(cell.counts[i]) if cell.counts[i] else "" for i in shown]
+        table.add_row(cell.cell, cell.phase, *counts, "" if cell.best is None else f"{cell.best:.4g}")
     return table

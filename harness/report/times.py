@@ -56,7 +56,7 @@ def clocks(rows: pd.DataFrame, curves: pd.DataFrame, clock: str) -> pd.DataFrame
 
     Epoch rows may contain what an inherited artifact cost or not: the last epoch's clock tells. The CPU
     seconds of an artifact are what the epoch rows or ``facts.inherited_cpu_s`` say, else its seconds times
-    the trial's own ratio of CPU to wall time (``estimated``); pretraining is always converted by that ratio.
+    the trial's own ratio of CPU to wall time (``estimated``), and the same for pretraining seconds.
     """
     own, cpu = _column(rows, "train_s"), _column(rows, "train_cpu_s")
     inherited, pretrain = _column(rows, "inherited_s", 0.0), _column(rows, "pretrain_s", 0.0)
@@ -66,13 +66,15 @@ def clocks(rows: pd.DataFrame, curves: pd.DataFrame, clock: str) -> pd.DataFrame
     estimated = np.zeros(len(rows), dtype=bool)
     if clock == CPU_CLOCK:
         ratio = np.divide(cpu, own, out=np.ones_like(own), where=own > 0)
-        facts = [number(parse(text, {}).get("inherited_cpu_s")) for text in rows["facts"]]
+        parsed = [parse(text, {}) for text in rows["facts"]]
+        facts = [number(fact.get("inherited_cpu_s")) for fact in parsed]
+        pretrain_cpu = np.array([number(fact.get("pretrain_cpu_s")) for fact in parsed], dtype=np.float64)
         known = np.where(within, _lookup(rows, last[CPU_CLOCK]) - cpu, np.array(facts, dtype=np.float64))
         estimated = (inherited > 0) & np.isnan(known)
         inherited = np.where(np.isnan(known), inherited * ratio, known)
         at_best = _cpu_at_best(rows, curves) + np.where(within, 0.0, inherited)
         best = np.where(np.isnan(at_best), best * ratio, at_best)
-        own, pretrain = cpu, pretrain * ratio
+        own, pretrain = cpu, np.where(np.isnan(pretrain_cpu), pretrain * ratio, pretrain_cpu)
     found: pd.DataFrame = rows[["trial_id", "seed"]].reset_index(drop=True)
     offset = np.where(within, 0.0, inherited)
     return found.assign(
