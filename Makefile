@@ -9,10 +9,10 @@ export OMP_NUM_THREADS ?= 1
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e ".[data,test,dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[data,test,dev]"
 	touch $(STAMP)
 
 quickstart: $(STAMP)
