@@ -75,6 +75,15 @@ def status(
             live.update(picture(), refresh=True)  # type: ignore[arg-type]
 
 
+def say_failures(study: str, results: str) -> None:
+    """Print why trials failed, if any did."""
+    from harness.report.status import study_status
+
+    store = ResultStore(results)
+    for line in study_status(store.trials(study), store.studies(study), study).failures:
+        console.print(f"failed {line}", style="red", markup=False, soft_wrap=True)
+
+
 def print_board(study: str, results: str, target: float | None, format_: str = "terminal") -> None:
     """Compute and print a leaderboard."""
     from harness.report.leaderboard import leaderboard as compute

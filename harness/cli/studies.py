@@ -160,13 +160,16 @@ def _study_name(name: str) -> str:
 
 
 def _print_summary(spec: StudySpec, summary: Summary, results: str) -> None:
-    from harness.cli.results import print_board, write_page
+    from harness.cli.results import print_board, say_failures, write_page
 
     failed = f", {summary.failed} failed" if summary.failed else ""
     console.print(
         f"{spec.name}: {summary.finished} trials finished{failed} ({summary.ran} in this run).\n",
         soft_wrap=True,
     )
+    say_failures(spec.name, results)
+    if summary.finished and summary.failed == summary.finished:
+        raise typer.Exit(1)
     print_board(spec.name, results, target=None)
     page = write_page(spec.name, results, None)
     console.print(f"\ntables  {results}/trials/{spec.name}  {results}/epochs/{spec.name}", soft_wrap=True)

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 FINAL = ("COMPLETE", "PRUNED", "FAILED")
+SHOWN = 5
 STATES = ("RUNNING", "INTERRUPTED", *FINAL)
 
 
@@ -27,7 +28,7 @@ class CellStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A study: its cells, its budget in words, its launches and when something last happened."""
+    """A study: cells, budget in words, launches, when something last happened, why trials failed."""
 
     study: str
     cells: tuple[CellStatus, ...]
@@ -35,6 +36,7 @@ class Status:
     budget: str
     launches: int
     last: str
+    failures: tuple[str, ...] = ()
 
 
 def study_status(trials: pd.DataFrame, studies: pd.DataFrame, study: str) -> Status:
@@ -56,7 +58,16 @@ def study_status(trials: pd.DataFrame, studies: pd.DataFrame, study: str) -> Sta
     cells.sort(key=lambda c: (c.cell, order.get(c.phase, 3)))
     when = pd.concat([mine["finished_at"], mine["started_at"]]).max()
     text = "never" if pd.isna(when) else pd.Timestamp(when).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return Status(study, tuple(cells), objective, _budget(protocol), len(launches), text)
+    why = _failures(last[last["state"] == "FAILED"])
+    return Status(study, tuple(cells), objective, _budget(protocol), len(launches), text, why)
+
+
+def _failures(rows: pd.DataFrame) -> tuple[str, ...]:
+    """The most frequent reasons in words, with how many trials each ended."""
+    lines = rows["cell"] + ": " + rows["reason"] + ": " + rows["detail"]
+    named = [f"{count} x {line}" for line, count in lines.value_counts().items()]
+    more = [f"and {len(named) - SHOWN} further reasons"] if len(named) > SHOWN else []
+    return (*named[:SHOWN], *more)
 
 
 def _budget(protocol: dict[str, dict[str, int]]) -> str:
@@ -77,6 +88,7 @@ def render_status(states: Sequence[Status]) -> Group:
         parts.append(Text(f"{state.study}  {state.objective}; {launches}; last change {state.last}", "bold"))
         parts.append(Text(state.budget, "dim"))
         parts.append(_table(state))
+        parts += [Text(f"failed {line}", "red") for line in state.failures]
     return Group(*parts)
 
 
