@@ -28,13 +28,14 @@ class WindowOptions(NoOptions):
     """How a series becomes windows; recorded in every row.
 
     ``window`` past rows, ``horizon`` rows to forecast, ``stride`` rows between training windows and
-    ``eval_stride`` between validation and test windows; a stride that divides the series' period sees
-    some of its phases only (8 of an hourly series: persistence on ETTh1 gains .23 R2). ``train`` and ``test`` are shares of the
-    windows, what remains between them is valid (SeqSNN's rule); ``borders`` are rows of train, valid
-    and test instead (ETT: [8640, 2880, 2880]). ``normalize``: ``train`` is a z-score by variate from
-    training rows alone; ``leaky-max``, ``leaky-variate``, ``leaky-scalar`` are the papers' 1, 2, 3,
-    which look at the whole series, its test part included. ``time_features`` adds the papers' five
-    as inputs. ``columns`` chooses variates by name. ``missing`` says what becomes of missing values
+    ``eval_stride`` between validation and test windows; one that divides the series' period sees some
+    of its phases only (8 of an hourly series: persistence on ETTh1 gains .23 R2). ``train`` and
+    ``test`` are shares of the windows, what remains between them is valid (SeqSNN's rule);
+    ``borders`` are rows of train, valid and test instead (ETT: [8640, 2880, 2880]). ``normalize``:
+    ``train`` is a z-score by variate from training rows alone; ``leaky-max``, ``leaky-variate``,
+    ``leaky-scalar`` are the papers' 1, 2, 3, which look at the whole series, its test part included.
+    ``time_features`` adds the papers' five as inputs. ``columns`` chooses variates by name.
+    ``missing`` says what becomes of missing values
     and steps: error, or filled (ffill, interpolate, zero); keep leaves gaps between time stamps as
     they are and refuses missing values.
     """
