@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from harness.cli.options import DEFAULT_RESULTS, Results, StudyName
 from harness.errors import HarnessError, UnknownNameError
+from harness.store.merging import FINAL
 from harness.store.results import ResultStore
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 console = Console()
 stderr = Console(stderr=True, soft_wrap=True)
@@ -93,14 +97,21 @@ def print_board(study: str, results: str, target: float | None, format_: str = "
     if format_ != "terminal" and format_ not in renders:
         raise UnknownNameError("format", format_, ("terminal", *renders))
     store = open_study(study, results)
-    board = compute(
-        store.trials(study), store.epochs(study), store.studies(study), study=study, target=target
-    )
+    trials = store.trials(study)
+    epochs = store.epochs(study, only={"trial_id": _scored(trials)})
+    board = compute(trials, epochs, store.studies(study), study=study, target=target)
     say_problems(store)
     if format_ == "terminal":
         render_terminal(board, console)
     else:
         typer.echo(renders[format_](board), nl=False)
+
+
+def _scored(trials: pd.DataFrame) -> list[str]:
+    """The trials whose epochs a board may show: of a cell without finished final seeds, all."""
+    final = trials[(trials["phase"] == "final") & trials["state"].isin(FINAL)]
+    others = trials[~trials["cell"].isin(set(final["cell"]))]
+    return [*final["trial_id"], *others["trial_id"]]
 
 
 def leaderboard(

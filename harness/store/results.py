@@ -9,7 +9,7 @@ so that a crash between writing it and deleting them counts nothing twice.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,7 @@ class ResultStore:
         study = str(row["study"])
         fresh = self._fresh.get(study)
         if fresh is None:  # what earlier drivers left unmerged counts, too
-            names, _ = self._parts("trials", study, ["state"])
+            names, _ = self._parts("trials", study, tables.Wanted(["state"]))
             fresh = self._fresh[study] = [name for name in names if not name.startswith("all-")]
         else:
             fresh.append(f"{row['trial_id']}-{row['attempt']}{_SUFFIX}")
@@ -78,6 +78,8 @@ class ResultStore:
 
     def close_stale(self, study: str, reason: str) -> int:
         """End the attempts that a dead driver left RUNNING as INTERRUPTED; only for who holds the lock."""
+        if State.RUNNING.value not in set(self.trials(study, ["state"])["state"]):
+            return 0
         rows = self.trials(study)
         stale = rows[rows["state"] == State.RUNNING.value].to_dict("records")
         for row in stale:
@@ -99,42 +101,48 @@ class ResultStore:
 
     def trials(self, study: str | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The trials table of one study or all."""
-        return self._read("trials", study, columns)
+        return self._read("trials", study, tables.Wanted(columns))
 
-    def epochs(self, study: str | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """The epochs table of one study or all."""
-        return self._read("epochs", study, columns)
+    def epochs(
+        self,
+        study: str | None = None,
+        columns: Sequence[str] | None = None,
+        *,
+        only: Mapping[str, Collection[str]] | None = None,
+    ) -> pd.DataFrame:
+        """The epochs table of one study or all; ``only`` names values of text columns to read."""
+        return self._read("epochs", study, tables.Wanted(columns, only or {}))
 
     def studies(self, study: str | None = None) -> pd.DataFrame:
         """The launches of one study or all."""
-        return self._read("studies", study, None)
+        return self._read("studies", study, tables.ALL)
 
-    def _read(self, table: str, study: str | None, columns: Sequence[str] | None) -> pd.DataFrame:
+    def _read(self, table: str, study: str | None, wanted: tables.Wanted) -> pd.DataFrame:
         studies = self.files.folders(table) if study is None else [study]
-        parts = [part for name in studies for part in self._parts(table, name, columns)[1]]
-        frame: pd.DataFrame = tables.concat(table, parts, columns).to_pandas(
+        parts = [part for name in studies for part in self._parts(table, name, wanted)[1]]
+        frame: pd.DataFrame = tables.concat(table, parts, wanted.columns).to_pandas(
             strings_to_categorical=False, self_destruct=True
         )
         return frame
 
     def _parts(
-        self, table: str, study: str, columns: Sequence[str] | None = None
+        self, table: str, study: str, wanted: tables.Wanted = tables.ALL
     ) -> tuple[list[str], list[pa.Table]]:
         """The names and contents of the files that count: merged ones and parts they do not stand for."""
         for _ in range(3):  # a driver may merge and delete parts between listing and reading
-            kept, parts, vanished = self._parts_once(table, study, columns)
+            kept, parts, vanished = self._parts_once(table, study, wanted)
             if not vanished:
                 break
         return kept, parts
 
     def _parts_once(
-        self, table: str, study: str, columns: Sequence[str] | None
+        self, table: str, study: str, wanted: tables.Wanted
     ) -> tuple[list[str], list[pa.Table], bool]:
         folder = f"{table}/{study}"
         names = self.files.names(folder, _SUFFIX)
         merged = [name for name in names if name.startswith("all-")]
         kept, parts, gone = [], [], set()
-        loaded = self._load(table, folder, merged, columns)
+        loaded = self._load(table, folder, merged, wanted)
         for _, part in loaded:
             gone.update(tables.replaced(part))
         for name, part in loaded:
@@ -142,21 +150,21 @@ class ResultStore:
                 kept.append(name)
                 parts.append(part)
         rest = [name for name in names if not name.startswith("all-") and name not in gone]
-        for name, part in self._load(table, folder, rest, columns):
+        for name, part in self._load(table, folder, rest, wanted):
             kept.append(name)
             parts.append(part)
         unreadable = {problem.name for problem in self.problems}
-        wanted = [name for name in merged if name not in gone] + rest
-        expected = [name for name in wanted if f"{folder}/{name}" not in unreadable]
+        counted = [name for name in merged if name not in gone] + rest
+        expected = [name for name in counted if f"{folder}/{name}" not in unreadable]
         return kept, parts, len(kept) < len(expected)
 
     def _load(
-        self, table: str, folder: str, names: Sequence[str], columns: Sequence[str] | None
+        self, table: str, folder: str, names: Sequence[str], wanted: tables.Wanted = tables.ALL
     ) -> list[tuple[str, pa.Table]]:
         def one(name: str) -> tuple[str, pa.Table | Problem]:
             path = f"{folder}/{name}"
             try:
-                return name, tables.from_bytes(table, self.files.read(path), self.files.path(path), columns)
+                return name, tables.from_bytes(table, self.files.read(path), self.files.path(path), wanted)
             except FileNotFoundError:  # merged and deleted by a driver since the listing
                 return name, Problem("", "")
             except (OSError, ForeignFileError) as error:
@@ -188,10 +196,10 @@ class ResultStore:
 
     def _merge_fresh(self, study: str, names: Sequence[str]) -> None:
         """Merge these parts; only they are read, so the cost does not grow with the study."""
-        found = self._load("trials", f"trials/{study}", names, None)
+        found = self._load("trials", f"trials/{study}", names)
         trials = [(name, part) for name, part in found if not _runs(part)]
         ended = [name for name, _ in trials]
-        self._merge("epochs", study, self._load("epochs", f"epochs/{study}", ended, None))
+        self._merge("epochs", study, self._load("epochs", f"epochs/{study}", ended))
         self._merge("trials", study, trials)
 
     def _merge(self, table: str, study: str, chosen: Sequence[tuple[str, pa.Table]]) -> int:

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as with_default
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.errors import ForeignFileError, NewerSchemaError
 from harness.store.schemas import PARAM_PREFIX, TABLES, VERSION
 
 REPLACES = b"harness_replaces"
+GROUP_ROWS = 65_536  # rows of a row group: what a reader that wants few trials can leave out
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a table is read: these columns, and rows whose columns hold one of the values of ``only``."""
+
+    columns: Sequence[str] | None = None
+    only: Mapping[str, Collection[str]] = with_default(default_factory=dict)
+
+
+ALL = Wanted()
 
 
 def to_table(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -48,11 +63,12 @@ def to_bytes(table: pa.Table, replaces: Sequence[str] = ()) -> bytes:
         metadata = {**(table.schema.metadata or {}), REPLACES: json.dumps(list(replaces)).encode()}
         table = table.replace_schema_metadata(metadata)
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", write_statistics=table.num_rows > 1000)
+    many = table.num_rows > 1000
+    pq.write_table(table, sink, compression="zstd", write_statistics=many, row_group_size=GROUP_ROWS)
     return bytes(sink.getvalue())
 
 
-def from_bytes(table: str, data: bytes, where: str, columns: Sequence[str] | None = None) -> pa.Table:
+def from_bytes(table: str, data: bytes, where: str, wanted: Wanted = ALL) -> pa.Table:
     """One file as a table. Raises ForeignFileError and NewerSchemaError naming ``where``."""
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
@@ -64,11 +80,31 @@ def from_bytes(table: str, data: bytes, where: str, columns: Sequence[str] | Non
             raise NewerSchemaError(
                 f"{where} has schema {version}; this harness reads up to {VERSION}. Upgrade the harness."
             )
-        wanted = None if columns is None else [c for c in columns if c in file.schema_arrow.names]
-        return file.read(columns=wanted, use_threads=False)
+        return _read(file, wanted)
     except (pa.ArrowException, OSError, ValueError) as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ForeignFileError(f"{where} is truncated or not Parquet ({line[:90]}).") from None
+
+
+def _read(file: pq.ParquetFile, wanted: Wanted) -> pa.Table:
+    names = file.schema_arrow.names
+    columns = None if wanted.columns is None else [name for name in wanted.columns if name in names]
+    if not wanted.only:
+        return file.read(columns=columns, use_threads=False)
+    groups = []
+    for index in range(file.num_row_groups):
+        keys = file.read_row_group(index, columns=list(wanted.only), use_threads=False)
+        mask = None
+        for name, values in wanted.only.items():
+            here = pc.is_in(keys[name], value_set=pa.array(list(values), type=pa.string()))
+            mask = here if mask is None else pc.and_(mask, here)
+        if pc.any(mask).as_py():
+            groups.append(file.read_row_group(index, columns=columns, use_threads=False).filter(mask))
+    if groups:
+        return pa.concat_tables(groups)
+    schema = file.schema_arrow
+    kept = schema if columns is None else pa.schema([schema.field(c) for c in columns], schema.metadata)
+    return kept.empty_table()
 
 
 def replaced(table: pa.Table) -> list[str]:

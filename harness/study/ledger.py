@@ -48,7 +48,7 @@ class Ledger:
 
 def read_ledger(store: ResultStore, study: StudySpec) -> Ledger:
     """Everything the tables tell of a study. Cells that the study no longer has are left alone."""
-    rows = store.trials(study.name)
+    rows = store.trials(study.name, _COLUMNS)
     ledger = Ledger()
     if rows.empty:
         return ledger
@@ -56,7 +56,7 @@ def read_ledger(store: ResultStore, study: StudySpec) -> Ledger:
     curves = _curves(store, study) if study.search.pruner != "none" else {}
     names = {cell.name: set(cell.space.names) for cell in study.cells}
     groups: dict[tuple[str, str], list[dict[str, object]]] = defaultdict(list)
-    for record in rows[list(_COLUMNS)].to_dict("records"):
+    for record in rows.to_dict("records"):
         if record["cell"] in cells:
             key = (str(record["cell"]), str(record["trial_id"]))
             groups[key].append({str(k): v for k, v in record.items()})
@@ -104,10 +104,8 @@ def _order(row: dict[str, object]) -> tuple[int, str, int]:
 
 def _curves(store: ResultStore, study: StudySpec) -> dict[tuple[str, int], list[Point]]:
     """(stage, first objective on validation) by (trial, attempt), epochs in order."""
-    columns = ["trial_id", "attempt", "epoch", "stage", "split", "metric", "value"]
-    epochs = store.epochs(study.name, columns)
-    metric = study.objectives[0].metric
-    mine = epochs[(epochs["split"] == "valid") & (epochs["metric"] == metric)]
+    only = {"split": ["valid"], "metric": [study.objectives[0].metric]}
+    mine = store.epochs(study.name, ["trial_id", "attempt", "epoch", "stage", "value"], only=only)
     mine = mine.sort_values(["trial_id", "attempt", "epoch"], kind="stable")
     found: dict[tuple[str, int], list[Point]] = defaultdict(list)
     lists = (mine[name].tolist() for name in ("trial_id", "attempt", "stage", "value"))

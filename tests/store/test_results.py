@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.errors import LockedError
-from harness.store import results
+from harness.store import results, tables
 from harness.store.lock import StudyLock
 from harness.store.results import ResultStore
 from harness.store.schemas import EPOCHS, STUDIES, TRIALS
@@ -242,3 +242,21 @@ def test_close_stale(tmp_path: Path) -> None:
     assert rows.loc[2, "state"] == "INTERRUPTED"
     assert rows.loc[2, "reason"] == "driver"
     assert rows.loc[2, "value"] is None or np.isnan(rows.loc[2, "value"])
+
+
+def test_rows_read_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some trials' epochs over row groups, parts and merged files equal those of the whole table."""
+    monkeypatch.setattr(tables, "GROUP_ROWS", 7)
+    store = filled(tmp_path, range(12))
+    store.compact("s")
+    store.commit(trial(20), epochs())
+    whole = store.epochs("s")
+    ids = [f"{number:016x}" for number in (0, 5, 11, 20)]
+    found = store.epochs("s", only={"trial_id": ids, "metric": ["accuracy"]})
+    expected = whole[whole["trial_id"].isin(ids)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, expected)
+    assert len(found) == 8
+    narrow = store.epochs("s", ["trial_id", "value"], only={"trial_id": ids})
+    pd.testing.assert_frame_equal(narrow, expected[["trial_id", "value"]])
+    assert store.epochs("s", only={"metric": ["no such"]}).empty
+    assert store.epochs("s", only={"trial_id": []}).empty
