@@ -56,6 +56,11 @@ class Stage:
     pretrain: bool = False
     selects: bool = True
 
+    @property
+    def counts(self) -> bool:
+        """Whether its epochs count for selection, pruning and the limits."""
+        return self.selects and not self.pretrain and self.dataset is None
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

@@ -16,7 +16,7 @@ def main_stages(spec: TrialSpec) -> frozenset[str]:
     pipeline = registry.pipeline(spec.pipeline)()
     params = pipeline.build_params(spec.param_values())
     stages = pipeline.stages(params, spec.epochs, spec.seed)
-    return frozenset(stage.name for stage in stages if not stage.pretrain and stage.dataset is None)
+    return frozenset(stage.name for stage in stages if stage.counts)
 
 
 def curve_of(points: Iterable[Point], stages: frozenset[str]) -> Curve:

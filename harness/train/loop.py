@@ -115,7 +115,7 @@ class TrialLoop:
         progress.epoch, progress.done = epoch + 1, progress.done + 1
         rows = [] if loss is None else [self._row(stage, "train", "loss", loss)]
         rows += [self._row(stage, "valid", name, value) for name, value in measured.items()]
-        if stage.selects and not stage.pretrain and stage.dataset is None:
+        if stage.counts:
             self._consider(measured)
             rows += self._legacy(stage)
         progress.rows += rows
