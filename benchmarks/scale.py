@@ -199,7 +199,7 @@ def command(*arguments: str) -> dict[str, float]:
 def line(what: str, found: dict[str, float], bound: str) -> None:
     """One measurement."""
     print(
-        f"{what:38s} {found['wall']:6.2f} s wall  {found['cpu']:6.2f} s cpu  {found['mib']:6.0f} MiB   {bound}"
+        f"{what:38s} {found['wall']:6.2f} s wall  {found['cpu']:6.2f} s cpu {found['mib']:6.0f} MiB   {bound}"
     )
 
 
