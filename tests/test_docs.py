@@ -12,10 +12,8 @@ import typer.main
 from harness.cli.app import app
 
 ROOT = Path(__file__).parent.parent
-DOCS = [*sorted(path.name for path in ROOT.glob("*.md")), "searchspaces/README.md", "results/published/README.md"]
-    "searchspaces/README.md",
-    "results/published/README.md",
-]
+MORE = ("searchspaces/README.md", "results/published/README.md")
+DOCS = [*sorted(path.name for path in ROOT.glob("*.md")), *MORE]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
