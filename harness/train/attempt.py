@@ -13,6 +13,7 @@ import torch
 
 from harness.contracts.registry import load_plugins
 from harness.errors import DataError, HarnessError, StoreError, TrialError
+from harness.layers.heap import keep_freed_memory
 from harness.train import facts
 from harness.train.loop import TrialLoop
 from harness.train.probes import ASSUMPTIONS
@@ -77,6 +78,7 @@ def clean_device(task: Task) -> torch.device:
     torch.set_default_dtype(torch.float32)
     torch.manual_seed(0)
     if not (torch.cuda.is_available() and task.resources.gpus > 0):
+        keep_freed_memory()
         return torch.device("cpu")
     device = torch.device("cuda", 0)
     torch.cuda.empty_cache()

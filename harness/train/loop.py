@@ -295,7 +295,8 @@ class TrialLoop:
                 self.learner.model.load_state_dict(self.progress.best_state)
             best = evaluate(self.learner, split, self.card, size, probe=False)
         found = {name: value for name, value in best.items() if "/" not in name}
-        found |= {f"last_{name}": value for name, value in last.items() if "/" not in name}
+        chosen = {objective.metric for objective in self.spec.objectives}
+        found |= {f"last_{name}": value for name, value in last.items() if name in chosen}
         for row in self.progress.rows:
             if row.split == "test" and row.metric in ("legacy_accuracy", "legacy_r2"):
                 name = row.metric.replace("legacy_", "legacy_best_test_")
