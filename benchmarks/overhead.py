@@ -175,7 +175,9 @@ def main() -> None:
         if seconds:
             middle = statistics.median(seconds)
             each = ", ".join(f"{1000 * s:.1f}" for s in seconds)
-            print(f"{name:22s} {1000 * middle:8.1f} ms a trial ({each})   {middle / ours:6.2f} x the harness's")
+            print(
+                f"{name:22s} {1000 * middle:8.1f} ms a trial ({each})   {middle / ours:6.2f} x the harness's"
+            )
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class StudyLock:
 
     def __init__(self, files: Files, study: str) -> None:
         self._files, self._study = files, study
-        self._name = f"studies/{study}/lock.json"
+        self._name = f"studies/{study}/.lock.json"
         self._handle: IO[str] | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None

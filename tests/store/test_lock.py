@@ -28,7 +28,7 @@ with StudyLock(Files(sys.argv[1]), "s"):
 
 
 def content(root: Path) -> Path:
-    return root / "studies" / "s" / "lock.json"
+    return root / "studies" / "s" / ".lock.json"
 
 
 def take(root: Path) -> None:

@@ -66,7 +66,7 @@ def test_a_second_driver_is_refused_and_a_dead_one_is_taken_over(
         pytest.raises(LockedError, match="is being run by pid"),
     ):
         run(make_study(*SMALL), tmp_path / "r")
-    lock = tmp_path / "r" / "studies" / "toy" / "lock.json"
+    lock = tmp_path / "r" / "studies" / "toy" / ".lock.json"
     lock.write_text(json.dumps({"host": "elsewhere", "pid": 1, "heartbeat": 0.0}))
     assert run(make_study(*SMALL), tmp_path / "r") == 6
 
