@@ -157,7 +157,8 @@ class Pipeline(ABC):
     """The contract of a pipeline. ``Params`` must have ``batch_size``; see :mod:`harness.contracts.params`.
 
     If ``Params`` has a field annotated :class:`NeuronSpec`, its neurons are those named in ``neurons``
-    (empty: every registered spiking one and those in ``analog_neurons``); ``default_neuron`` and ``neuron_defaults``
+    (empty: every registered spiking one and those in ``analog_neurons``); ``default_neuron`` and
+    ``neuron_defaults``
     (constants) are where it starts.
     """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -126,6 +126,13 @@ class DelayNet(nn.Module):
             for i in range(spec.depth)
         )
         self.readout = self._synapses(sizes[-1], spec.classes, generator)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """``torch.compile`` in place; delay layers stay outside its graphs."""
+        for module in self.modules():
+            if isinstance(module, DelayLayer):
+                module.leave_graphs()
+        super().compile(*args, **kwargs)
 
     def _synapses(self, inputs: int, outputs: int, generator: torch.Generator) -> DelayLayer | LinearSynapses:
         if self.spec.delay is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 from collections.abc import Callable
@@ -74,6 +75,7 @@ class Study:
         ledger = read_ledger(self.store, self.spec)
         self.store.require_readable(self.spec.name)
         director = StudyDirector(self.spec, self.store, ledger, fingerprint)
+        gc.freeze()  # modules and past trials: collecting through them stalls the driver
         try:
             with watch(director) if watch is not None else nullcontext():
                 engine.run(director)

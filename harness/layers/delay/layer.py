@@ -158,7 +158,13 @@ class DelayLayer(nn.Module):
         finally:
             self._whole, self._spectrum = before, None
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # a loop over frequencies is no graph
+    def leave_graphs(self) -> None:
+        """Stay outside the graphs of ``torch.compile``: a loop over frequencies is no graph.
+
+        Called before compiling, not at import: it loads the compiler, seconds and 160 MiB in every worker.
+        """
+        self.forward = torch.compiler.disable(self.forward)  # type: ignore[method-assign]
+
     def forward(self, x_tbi: Tensor, decay: float | None = None) -> Tensor:
         """Delayed sums (T', B, O); with ``decay`` k their leaky sum over time (a linear readout)."""
         if x_tbi.dim() != 3 or x_tbi.shape[2] != self.spec.inputs or not len(x_tbi):
