@@ -260,7 +260,7 @@ def curve(folder: Path, trials: int, sampler: str) -> None:
         file = study_file(folder, size, sampler)
         in_process("--fill", root, file, size)
         costs.append(in_process("--resume", file, root, size, 11)["ask"])
-        print(f"asking at {size:6d} trials {1000 * costs[-1]:8.2f} ms cpu a trial")
+        print(f"asking at {size:6d} trials {1000 * costs[-1]:8.2f} ms a trial")
     if len(sizes) > 2:
         power = np.log(costs[-1] / costs[1]) / np.log(sizes[-1] / sizes[1])
         print(f"from {sizes[1]} to {sizes[-1]} trials the cost grows as trials ** {power:.2f}")
