@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import HarnessError
-from harness.neurons import kernels
+from harness.neurons import compiled, kernels
 from harness.neurons.recurrence import LIF, Integrate, LIFWithPotential, Reset, Spike
 from harness.neurons.surrogate import Surrogate
 
@@ -59,7 +59,8 @@ def lif_multistep(
     ``x_tbn`` is the input current (T, B, ...). Give either ``decay`` (k, a float or a scalar
     tensor that is learned) or ``tau`` (in timesteps, k = 1 - 1/tau). Returns the spikes, 0 or
     1, in the shape and type of the input; with ``return_v`` also the potentials after reset.
-    On CUDA, SpikingJelly's kernels run instead where they cover the case and v is not asked.
+    On CUDA, SpikingJelly's kernels run instead where they cover the case and v is not asked; on a
+    CPU compiled loops do.
     Raises HarnessError if T is 0 or a constant is out of range.
     """
     k = check_constants(x_tbn, decay, tau, v_threshold)
@@ -68,12 +69,52 @@ def lif_multistep(
         return kernels.multistep(
             x_tbn, float(k), v_threshold, surrogate, decay_input=decay_input, reset=reset
         )
-    x = x_tbn.float() if x_tbn.dtype in (torch.float16, torch.bfloat16) else x_tbn
+    x = _single(x_tbn)
     if return_v:
         spikes, v_tbn = LIFWithPotential.apply(x, k, surrogate, *options)
         return spikes.to(x_tbn.dtype), v_tbn
-    spikes = LIF.apply(x, k, surrogate, *options)
+    if _compiled(x, k, surrogate, decay_input):
+        constants = compiled.Constants(v_threshold, reset == "hard", decay_input, surrogate)
+        spikes = compiled.Leaky.apply(x, k, constants)
+    else:
+        spikes = LIF.apply(x, k, surrogate, *options)
     return spikes.to(x_tbn.dtype)  # type: ignore[no-any-return]
+
+
+def lif_held(
+    x_bn: Tensor,
+    steps: int,
+    decay: float | Tensor,
+    v_threshold: float = 1.0,
+    surrogate: Surrogate = ATAN,
+    *,
+    decay_input: bool = False,
+    reset: Reset = "hard",
+) -> Tensor:
+    """Mean of the spikes of ``steps`` timesteps from rest under a current that stays, (B, ...).
+
+    Equal to the mean of :func:`lif_multistep` of the repeated current; on a CPU the current is read once.
+    """
+    if steps < 1:
+        raise HarnessError(f"neurons: {steps} timesteps; set timesteps to 1 or more.")
+    x = _single(x_bn)
+    if _compiled(x, decay, surrogate, decay_input):
+        check_constants(x[None], decay, None, v_threshold)
+        constants = compiled.Constants(v_threshold, reset == "hard", decay_input, surrogate, steps)
+        return compiled.Leaky.apply(x, decay, constants).to(x_bn.dtype)  # type: ignore[no-any-return]
+    repeated = x_bn.expand(steps, *x_bn.shape)
+    spikes = lif_multistep(repeated, decay, v_threshold, surrogate, decay_input=decay_input, reset=reset)
+    return spikes.mean(0)
+
+
+def _single(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def _compiled(x: Tensor, k: float | Tensor, surrogate: Surrogate | None, decay_input: bool) -> bool:
+    if decay_input and isinstance(k, Tensor):  # a learned gain of the input has a sum of its own
+        return False
+    return compiled.covers(x, surrogate) and compiled.loops() is not None
 
 
 def integrate_multistep(
@@ -90,7 +131,11 @@ def integrate_multistep(
     The arguments and errors are those of :func:`lif_multistep`.
     """
     k = check_constants(x_tbn, decay, tau, v_threshold)
-    x = x_tbn.float() if x_tbn.dtype in (torch.float16, torch.bfloat16) else x_tbn
+    x = _single(x_tbn)
+    if _compiled(x, k, None, decay_input):
+        return compiled.Leaky.apply(  # type: ignore[no-any-return]
+            x, k, compiled.Constants(v_threshold, reset == "hard", decay_input)
+        )
     return Integrate.apply(x, k, v_threshold, decay_input, reset)  # type: ignore[no-any-return]
 
 

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from harness.contracts import Neuron, ParamsModel
 from harness.contracts.neuron import State
-from harness.neurons.functional import lif_multistep, spike
+from harness.neurons import compiled
+from harness.neurons.functional import lif_held, lif_multistep, spike
 
 
 class LeakyNeuron(Neuron):
@@ -21,6 +22,7 @@ class LeakyNeuron(Neuron):
         self.v_threshold = float(self.params.v_threshold)
         self.surrogate = self.params.surrogate.value()
         self.decay_input = bool(getattr(self.params, "decay_input", False))
+        compiled.prepare()
 
     def decay(self) -> float | Tensor:
         """The share of the potential that a step leaves, in [0, 1]."""
@@ -47,6 +49,18 @@ class LeakyNeuron(Neuron):
         """T timesteps from rest, fused: spikes (T, B, ...)."""
         return lif_multistep(
             x_tb,
+            self.decay(),
+            self.v_threshold,
+            self.surrogate,
+            decay_input=self.decay_input,
+            reset=self.params.reset,
+        )
+
+    def hold(self, x_b: Tensor, steps: int) -> Tensor:
+        """The mean output (B, ...) over ``steps`` timesteps from rest of a current that stays."""
+        return lif_held(
+            x_b,
+            steps,
             self.decay(),
             self.v_threshold,
             self.surrogate,

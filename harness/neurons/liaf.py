@@ -71,6 +71,10 @@ class LIAF(LeakyNeuron):
         h_b = self.charge(x_b, state[0])
         return self.output(h_b), (self.after_reset(h_b),)
 
+    def hold(self, x_b: Tensor, steps: int) -> Tensor:
+        """The mean output (B, ...) over ``steps`` timesteps from rest of a current that stays."""
+        return self(x_b.expand(steps, *x_b.shape)).mean(0)  # type: ignore[no-any-return]
+
     def forward(self, x_tb: Tensor) -> Tensor:
         """T timesteps from rest, fused: analog outputs (T, B, ...)."""
         h_tb = integrate_multistep(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from harness.contracts import Neuron, ParamsModel, param
 from harness.contracts.neuron import State
+from harness.neurons import compiled
 from harness.neurons.constants import SurrogateParams
 from harness.neurons.functional import spike
 from harness.neurons.ts_lif_functional import ts_lif_multistep
@@ -92,7 +93,7 @@ class TSLIF(Neuron):
         p = self.params
         self.late = p.form == "paper"
         self.axis = -1
-        self.rule = Rule(p.v_threshold, p.surrogate.value(), self.late)
+        self.rule = Rule(p.v_threshold, p.surrogate.value(), self.late, resets=p.learn_reset)
         decay = [p.a1, p.a2] if self.late else [p.a1, p.a2, 1.0 - p.a1, 1.0 - p.a2]
         self._constant("decay", torch.tensor(decay), learned=p.learn_decay)
         self._constant("coupling", torch.tensor([p.b1, p.b2]), learned=p.learn_coupling)
@@ -101,6 +102,7 @@ class TSLIF(Neuron):
         self.register_buffer("tie", tie, persistent=False)
         self.register_buffer("offset", offset, persistent=False)
         self.widen(1)
+        compiled.prepare(compiled.ts_lif_loops)
 
     def _constant(self, name: str, value: Tensor, *, learned: bool) -> None:
         if learned:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from harness.errors import HarnessError
+from harness.neurons import compiled
 from harness.neurons.ts_lif_recurrence import Block, Form, Gains, Rule, Sums
 
 #: Elements of a block on the CPU (its buffers stay near the second-level cache) and on a GPU.
@@ -41,12 +42,20 @@ def ts_lif_multistep(x: Tensor, gains: Tensor, mix: Tensor, rule: Rule, axis: in
             f"neuron 'ts-lif': {mix.shape[1]} mixing weights do not fit axis {axis} of an input of "
             f"shape {tuple(x.shape)}. Build the layer with features={x.shape[axis]}."
         )
+    inner = math.prod(x.shape[axis + 1 :]) if mix.shape[1] > 1 else 1
+    if _compiled(x, gains, rule):
+        out: Tensor = compiled.TSLIF.apply(x.float(), gains, mix.float(), rule, inner)
+        return out.to(x.dtype)
     if mix.shape[1] > 1:
-        inner = math.prod(x.shape[axis + 1 :])
         mix = mix if inner == 1 else mix[:, :, None].expand(-1, -1, inner).reshape(2, -1)
     current = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-    out: Tensor = _TSLIF.apply(current.contiguous(), gains, mix, rule)
+    out = _TSLIF.apply(current.contiguous(), gains, mix, rule)
     return out.to(x.dtype)
+
+
+def _compiled(x: Tensor, gains: Tensor, rule: Rule) -> bool:
+    single = gains.dtype == torch.float32 and x.dtype != torch.float64
+    return single and compiled.covers(gains, rule.surrogate) and compiled.ts_lif_loops() is not None
 
 
 class _Call:

@@ -32,13 +32,14 @@ class Rule(NamedTuple):
     """What a call fixes.
 
     ``hold`` 0: the input has a time axis. ``hold`` n > 0: the input is held for n steps and the
-    mean of the n outputs is returned.
+    mean of the n outputs is returned. ``resets``: whether gradients of g1 and g2 are wanted.
     """
 
     v_threshold: float = 1.0
     surrogate: Surrogate = Surrogate()
     late: bool = False
     hold: int = 0
+    resets: bool = True
 
 
 class Gains(NamedTuple):

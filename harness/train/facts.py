@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-NUMBER_PACKAGES = ("torch", "spikingjelly", "numpy", "optuna", "scipy", "scikit-learn")
+NUMBER_PACKAGES = ("torch", "spikingjelly", "numba", "numpy", "optuna", "scipy", "scikit-learn")
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from harness.layers.wide_conv import LastAxisConv
 from harness.models.forecast.units import Maker
 
 
@@ -15,7 +16,7 @@ class CausalConv(nn.Module):
 
     def __init__(self, fan_in: int, fan_out: int, kernel: int, dilation: int) -> None:
         super().__init__()
-        conv = nn.Conv2d(fan_in, fan_out, (1, kernel), dilation=(1, dilation), bias=False)
+        conv = LastAxisConv(fan_in, fan_out, kernel, dilation)
         self.conv, self.norm = nn.utils.parametrizations.weight_norm(conv), nn.BatchNorm2d(fan_out)
 
     def forward(self, x_bfcl: Tensor) -> Tensor:

@@ -1,0 +1,152 @@
+"""The compiled loops equal the recurrences that they stand for, on every layout and block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.neurons import compiled
+from harness.neurons.functional import integrate_multistep, lif_held, lif_multistep
+from harness.neurons.lif import LIF
+from harness.neurons.recurrence import LIF as Recurrence
+from harness.neurons.recurrence import Integrate
+from harness.neurons.surrogate import Surrogate, atan, named, rect
+from harness.neurons.ts_lif import TSLIF, TSLIFParams
+from harness.neurons.ts_lif_functional import _TSLIF, ts_lif_multistep
+from harness.neurons.ts_lif_recurrence import Rule
+
+pytestmark = pytest.mark.skipif(compiled.loops() is None, reason="numba is not installed")
+
+SHAPES = [(1, 3), (4, 5000), (112, 4, 300), (6, 3, 7, 5, 5)]
+
+
+def normal(shape: tuple[int, ...], seed: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("surrogate", [atan(2.0), atan(5.0), rect(0.5), rect(0.2)], ids=repr)
+@pytest.mark.parametrize("decay_input", [False, True])
+@pytest.mark.parametrize("reset", ["hard", "soft"])
+def test_leaky_equals_the_recurrence(
+    shape: tuple[int, ...], surrogate: Surrogate, decay_input: bool, reset: Any
+) -> None:
+    """Same spikes, gradients to 1e-5."""
+    results = []
+    for fused in (True, False):
+        x = (0.8 * normal(shape, 1) + 0.3).requires_grad_()
+        if fused:
+            out = lif_multistep(x, 0.7, 0.9, surrogate, decay_input=decay_input, reset=reset)
+        else:
+            out = Recurrence.apply(x, 0.7, surrogate, 0.9, decay_input, reset)
+        out.backward(normal(shape, 2))
+        results.append((out.detach(), x.grad))
+    assert torch.equal(results[0][0], results[1][0])
+    torch.testing.assert_close(results[0][1], results[1][1], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("reset", ["hard", "soft"])
+@pytest.mark.parametrize("analog", [False, True])
+def test_a_learned_decay_gets_its_gradient(reset: Any, analog: bool) -> None:
+    results = []
+    for fused in (True, False):
+        x, k = (normal((9, 4000), 3) + 0.3).requires_grad_(), torch.tensor(0.6, requires_grad=True)
+        if analog:
+            apply = Integrate.apply(x, k, 1.0, False, reset)
+            out = integrate_multistep(x, k, 1.0, reset=reset) if fused else apply
+        else:
+            apply = Recurrence.apply(x, k, atan(), 1.0, False, reset)
+            out = lif_multistep(x, k, reset=reset) if fused else apply
+        out.backward(normal((9, 4000), 4))
+        results.append((x.grad, k.grad))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
+def test_a_learned_decay_with_a_decaying_input_runs_in_the_recurrence() -> None:
+    k = torch.tensor(0.6, requires_grad=True)
+    lif_multistep(normal((5, 8), 5), k, decay_input=True).sum().backward()
+    assert k.grad is not None
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4])
+@pytest.mark.parametrize("reset", ["hard", "soft"])
+@pytest.mark.parametrize("surrogate", [atan(), rect(), named("gaussian")], ids=repr)
+def test_a_held_current_is_a_repeated_one(steps: int, reset: Any, surrogate: Surrogate) -> None:
+    results = []
+    for held in (True, False):
+        x = (normal((3, 5000), 6) + 0.5).requires_grad_()
+        if held:
+            out = lif_held(x, steps, 0.99, 1.0, surrogate, reset=reset)
+        else:
+            out = lif_multistep(x.expand(steps, -1, -1), 0.99, 1.0, surrogate, reset=reset).mean(0)
+        out.backward(normal((3, 5000), 7))
+        results.append((out.detach(), x.grad))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+def test_layouts() -> None:
+    """Channels-last steps keep their layout; slices and expanded inputs are copied."""
+    image = normal((6 * 3, 4, 5, 5), 8).contiguous(memory_format=torch.channels_last)
+    last = image.unflatten(0, (6, 3)).requires_grad_()
+    plain = last.detach().contiguous().requires_grad_()
+    sliced = normal((6, 9), 9)[:, ::2]
+    out = lif_multistep(last, 0.5)
+    assert out.stride() == last.stride()
+    out.sum().backward()  # an expanded gradient
+    lif_multistep(plain, 0.5).sum().backward()
+    torch.testing.assert_close(last.grad, plain.grad)
+    assert torch.equal(lif_multistep(sliced, 0.5), lif_multistep(sliced.contiguous(), 0.5))
+    turned = normal((4, 6), 10).t()  # time is the inner axis
+    assert torch.equal(lif_multistep(turned, 0.5), lif_multistep(turned.contiguous(), 0.5))
+
+
+def test_a_broken_current_reaches_the_gradient() -> None:
+    x = torch.tensor([[0.1], [float("nan")], [0.1]], requires_grad=True)
+    lif_multistep(x, 0.5).sum().backward()
+    assert x.grad is not None
+    assert x.grad.isnan().any()
+
+
+@pytest.mark.parametrize("form", ["code", "paper"])
+@pytest.mark.parametrize("surrogate", [atan(), rect()], ids=repr)
+@pytest.mark.parametrize("hold", [0, 4])
+@pytest.mark.parametrize(("features", "inner"), [(1, 1), (128, 1), (6, 7), (3, 2000), (2000, 1)])
+def test_ts_lif_equals_the_recurrence(
+    form: str, surrogate: Surrogate, hold: int, features: int, inner: int
+) -> None:
+    rule = Rule(1.0, surrogate, form == "paper", hold)
+    shape = (2, features, inner) if hold else (5, 2, features, inner)
+    results = []
+    for fused in (True, False):
+        x = (2.0 * normal(shape, 11)).requires_grad_()
+        gains = torch.tensor([0.8, -0.1, 0.2, 0.3, -0.8, 0.7, 0.5, 1.0], requires_grad=True)
+        mix = normal((2, features), 12).requires_grad_()
+        if fused:
+            out = ts_lif_multistep(x, gains, mix, rule, axis=-2)
+        else:
+            wide = mix[:, :, None].expand(-1, -1, inner).reshape(2, -1) if features > 1 else mix
+            out = _TSLIF.apply(x, gains, wide, rule)
+        out.backward(normal(shape, 13))
+        results.append((out.detach(), x.grad, gains.grad, mix.grad))
+    for ours, theirs in zip(*results, strict=True):
+        assert theirs is not None
+        torch.testing.assert_close(ours, theirs, atol=1e-4 * float(theirs.abs().max()) + 1e-5, rtol=1e-4)
+
+
+def test_what_the_loops_leave_out() -> None:
+    assert not compiled.covers(torch.zeros(3, dtype=torch.float64), atan())
+    assert not compiled.covers(torch.zeros(3), named("sigmoid"))
+    assert not compiled.covers(torch.zeros(0), atan())
+    assert compiled.covers(torch.zeros(3), None)
+
+
+def test_neurons_use_them() -> None:
+    """A neuron's own forward and hold end in a compiled node."""
+    x = normal((4, 8), 14).requires_grad_()
+    for out in (LIF()(x), LIF().hold(x[0], 4), TSLIF(TSLIFParams())(x)):
+        assert type(out.grad_fn).__name__ in ("LeakyBackward", "TSLIFBackward")
