@@ -8,10 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.neurons import compiled
+from harness.neurons import compiled, recurrence
 from harness.neurons.functional import integrate_multistep, lif_held, lif_multistep
 from harness.neurons.lif import LIF
-from harness.neurons.recurrence import LIF as LIFRecurrence
 from harness.neurons.recurrence import Integrate
 from harness.neurons.surrogate import Surrogate, atan, named, rect
 from harness.neurons.ts_lif import TSLIF, TSLIFParams
@@ -41,7 +40,7 @@ def test_leaky_equals_the_recurrence(
         if fused:
             out = lif_multistep(x, 0.7, 0.9, surrogate, decay_input=decay_input, reset=reset)
         else:
-            out = LIFRecurrence.apply(x, 0.7, surrogate, 0.9, decay_input, reset)
+            out = recurrence.LIF.apply(x, 0.7, surrogate, 0.9, decay_input, reset)
         out.backward(normal(shape, 2))
         results.append((out.detach(), x.grad))
     assert torch.equal(results[0][0], results[1][0])
@@ -58,7 +57,7 @@ def test_a_learned_decay_gets_its_gradient(reset: Any, analog: bool) -> None:
             apply = Integrate.apply(x, k, 1.0, False, reset)
             out = integrate_multistep(x, k, 1.0, reset=reset) if fused else apply
         else:
-            apply = LIFRecurrence.apply(x, k, atan(), 1.0, False, reset)
+            apply = recurrence.LIF.apply(x, k, atan(), 1.0, False, reset)
             out = lif_multistep(x, k, reset=reset) if fused else apply
         out.backward(normal((9, 4000), 4))
         results.append((x.grad, k.grad))
