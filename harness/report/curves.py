@@ -127,9 +127,9 @@ def time_curves(
             CurveSet(
                 study=study,
                 dataset=table.cells[0].cell.place,
-                metric=view.metric,
-                maximize=view.maximize,
-                scale=_scale(view.metric, curves),
+                metric=table.view.metric,
+                maximize=table.view.maximize,
+                scale=_scale(table.view.metric, curves),
                 clock=table.hardware.clock,
                 device_name=table.hardware.device_name,
                 targets=table.targets,

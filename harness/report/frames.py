@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ class CellInfo:
     pipeline: str
     task: str
     chance: float
+    objectives: tuple[tuple[str, bool], ...]
     test_count: int = 0
     horizon: int | None = None
 
@@ -71,6 +72,10 @@ class StudyView:
     host: str = ""
     git: str = ""
     packages: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, cells: Sequence[CellInfo]) -> StudyView:
+        """The view for cells that are compared: with their objectives, which are one task's."""
+        return replace(self, objectives=cells[0].objectives)
 
     @property
     def metric(self) -> str:
@@ -120,7 +125,7 @@ def study_view(studies: pd.DataFrame, study: str) -> StudyView:
         study=study,
         launch=int(row["launch"]),
         launched_at=when(row["launched_at"]),
-        cells=tuple(_cell(cell, objectives[0]) for cell in cells),
+        cells=tuple(_cell(cell, objectives) for cell in cells),
         objectives=objectives,
         protocol=protocol,
         text=text_of(row["text"]),
@@ -199,7 +204,8 @@ def _objective(text: str) -> tuple[str, bool]:
     return metric, direction.strip() != "min"
 
 
-def _cell(cell: Mapping[str, Any], objective: tuple[str, bool]) -> CellInfo:
+def _cell(cell: Mapping[str, Any], all_objectives: tuple[tuple[str, bool], ...]) -> CellInfo:
+    objectives = tuple(_objective(str(text)) for text in cell.get("objectives", ())) or all_objectives
     counts, name = cell.get("counts") or (), str(cell["cell"])
     place = name.rpartition("/")[0] or str(cell.get("dataset", ""))
     horizon = cell.get("horizon") or dict(OPTION.findall(place)).get("horizon")
@@ -211,7 +217,8 @@ def _cell(cell: Mapping[str, Any], objective: tuple[str, bool]) -> CellInfo:
         revision=str(cell.get("dataset_revision", "")),
         pipeline=str(cell.get("pipeline", "")),
         task=str(cell.get("task", "classification")),
-        chance=_chance(cell, *objective),
+        chance=_chance(cell, *objectives[0]),
+        objectives=objectives,
         test_count=int(counts[-1]) if counts else 0,
         horizon=int(horizon) if horizon else None,
     )

@@ -62,7 +62,7 @@ def tables_of(
 
     ``own`` are the study's last attempts.
     """
-    picked = [_pick_all(view, cells, own) for cells in view.groups(dataset).values()]
+    picked = [_pick_all(view.of(cells), cells, own) for cells in view.groups(dataset).values()]
     keys = pd.concat([data.scored[KEY] for found in picked for data in found])
     curves = curves_of(epochs, view.study, keys)
     by_cell = {str(name): part for name, part in curves.groupby("cell", sort=False)}
@@ -70,7 +70,7 @@ def tables_of(
         tuple(replace(data, curves=by_cell.get(data.cell.name, curves.iloc[:0])) for data in cells)
         for cells in picked
     ]
-    return tuple(_table(view, cells, target) for cells in filled)
+    return tuple(_table(view.of([data.cell for data in cells]), cells, target) for cells in filled)
 
 
 def _pick_all(view: StudyView, cells: tuple[CellInfo, ...], own: pd.DataFrame) -> tuple[CellRows, ...]:

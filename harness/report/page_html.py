@@ -65,10 +65,11 @@ def _head(content: Content, figures: Iterable[str]) -> str:
     view, board = content.view, content.board
     links = [*(f"leaderboard.{suffix}" for suffix in ("md", "csv", "tex")), *figures]
     files = " ".join(f"<a href='{_e(name)}'>{_e(name)}</a>" for name in links)
+    objectives = dict.fromkeys(", ".join(group.objectives) for group in board.groups)
     parts = [
         f"<h1>{_e(view.study)}</h1>",
         f"<p class='sub'>Launch {board.launch}, {_e(board.launched_at)}. Scoring version {board.scoring}. "
-        f"Objective: {_e(', '.join(board.groups[0].objectives) if board.groups else '')}.</p>",
+        f"Objective: {_e('; '.join(objectives))}.</p>",
         f"<p class='files'>Files: {files}</p>",
     ]
     return "\n".join(parts)
@@ -160,7 +161,7 @@ def _search(content: Content, drawn: list[plots.Plot]) -> str:
         cells = {row.cell for row in group.rows}
         found = [one for one in content.histories if one.cell in cells]
         if found:
-            plot = plots.history(found, content.view.metric, group.scale)
+            plot = plots.history(found, group.metric, group.scale)
             parts.append(f"<h3>History on {_e(group.dataset)}</h3>" + _plot(plot, drawn))
     if content.importance:
         labels = {cell.name: cell.label for cell in content.view.cells}

@@ -37,6 +37,7 @@ def parameter_curves(
         raise HarnessError(f"study '{study}': no finished trial has a numeric parameter '{parameter}'")
     made = []
     for cells in view.groups(dataset).values():
+        view = view.of(cells)
         here = own[own["cell"].isin([cell.name for cell in cells])]
         final = here[here["phase"] == "final"]
         lines = _final_lines(view, cells, final, parameter)

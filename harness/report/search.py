@@ -36,19 +36,20 @@ class History:
 
 def histories(view: StudyView, own: pd.DataFrame) -> tuple[History, ...]:
     """The search history of each cell. ``own`` are the study's last attempts."""
-    found = [history(view, cell, own[own["cell"] == cell.name]) for cell in view.cells]
+    found = [history(cell, own[own["cell"] == cell.name]) for cell in view.cells]
     return tuple(one for one in found if one.total)
 
 
-def history(view: StudyView, cell: CellInfo, own: pd.DataFrame) -> History:
+def history(cell: CellInfo, own: pd.DataFrame) -> History:
     """One cell's search history."""
     rows = own[(own["phase"] == "search") & own["state"].isin(FINAL_STATES)].sort_values(
         "number", kind="stable"
     )
     value = pd.to_numeric(rows["value"], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    worst = -math.inf if view.maximize else math.inf
+    maximize = cell.objectives[0][1]
+    worst = -math.inf if maximize else math.inf
     usable = np.where((rows["state"] == "COMPLETE").to_numpy() & np.isfinite(value), value, worst)
-    best = (np.maximum if view.maximize else np.minimum).accumulate(usable) if len(usable) else usable
+    best = (np.maximum if maximize else np.minimum).accumulate(usable) if len(usable) else usable
     best = np.where(np.isinf(best), math.nan, best)
     keep = np.unique(np.linspace(0, max(len(rows) - 1, 0), min(SHOWN, len(rows))).round().astype(int))
     return History(

@@ -44,7 +44,9 @@ def study_status(trials: pd.DataFrame, studies: pd.DataFrame, study: str) -> Sta
     mine = trials[trials["study"] == study]
     launches = studies[studies["study"] == study].sort_values("launch")
     protocol = json.loads(str(launches["protocol"].iloc[-1])) if len(launches) else {}
-    objective = str((protocol.get("objectives") or ["value max"])[0])
+    objectives = [str(one) for one in protocol.get("objectives") or ["value max"]]
+    declared = json.loads(str(launches["cells"].iloc[-1])) if len(launches) else []
+    by_cell = {str(cell["cell"]): str((cell.get("objectives") or objectives)[0]) for cell in declared}
     last = mine.sort_values("attempt").drop_duplicates(["cell", "trial_id"], keep="last")
     cells = []
     for (cell, phase), rows in last.groupby(["cell", "phase"], sort=False):
@@ -52,14 +54,15 @@ def study_status(trials: pd.DataFrame, studies: pd.DataFrame, study: str) -> Sta
         values = rows.loc[rows["state"] == "COMPLETE", "value"].dropna()
         best = None
         if len(values):
-            best = float(values.max() if objective.endswith("max") else values.min())
+            maximize = by_cell.get(str(cell), objectives[0]).endswith("max")
+            best = float(values.max() if maximize else values.min())
         cells.append(CellStatus(str(cell), str(phase), counts, best))
     order = {"search": 0, "confirm": 1, "final": 2}
     cells.sort(key=lambda c: (c.cell, order.get(c.phase, 3)))
     when = pd.concat([mine["finished_at"], mine["started_at"]]).max()
     text = "never" if pd.isna(when) else pd.Timestamp(when).strftime("%Y-%m-%d %H:%M:%S UTC")
     why = _failures(last[last["state"] == "FAILED"])
-    return Status(study, tuple(cells), objective, _budget(protocol), len(launches), text, why)
+    return Status(study, tuple(cells), ", ".join(objectives), _budget(protocol), len(launches), text, why)
 
 
 def _failures(rows: pd.DataFrame) -> tuple[str, ...]:

@@ -40,15 +40,15 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     plugins = _load_plugins(root, file.plugins, folder)
     arms = read_arms(root.mapping["cells"], folder)
     tasks: dict[str, Task] = {arm.source.name: arm.source.card.task for arm in arms}
-    objectives = read_objectives(root.mapping.get("objective"), tasks, root.place)
-    cells = _cells(root, arms)
+    objectives = read_objectives(root.mapping.get("objective"), tasks)
+    cells = _cells(root, arms, objectives)
     search = SearchPlan(
         **file.search.model_dump(exclude={"stop"}),
         hours=file.search.stop.hours,
         plateau=file.search.stop.plateau,
     )
-    refuse_combinations(root, search, objectives, [(cell.name, cell.space) for cell in cells])
-    _check_target(root, file, objectives)
+    refuse_combinations(root, search, cells[0].objectives, [(cell.name, cell.space) for cell in cells])
+    _check_target(root, file, cells)
     _check_baseline(root, file, cells)
     return StudySpec(
         name=file.name,
@@ -56,7 +56,6 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
         search=search,
         confirm=ConfirmPlan(**file.confirm.model_dump()),
         final=FinalPlan(**file.final.model_dump()),
-        objectives=objectives,
         limits=read_limits(file.limits, root.mapping.get("limits"), tasks),
         resources=Resources(file.resources.cpus, file.resources.gpus),
         exclusive=file.exclusive,
@@ -91,7 +90,9 @@ def _load_plugins(root: Node, names: Sequence[str], folder: Path) -> tuple[tuple
     return tuple(found)
 
 
-def _cells(root: Node, arms: Sequence[Arm]) -> tuple[Cell, ...]:
+def _cells(
+    root: Node, arms: Sequence[Arm], objectives: Mapping[Task, tuple[Objective, ...]]
+) -> tuple[Cell, ...]:
     wanted = read_space(root.mapping.get("space"))
     fixed = read_values(root.mapping.get("fixed"), "fixed")
     starts = read_start(root.mapping.get("start"))
@@ -99,12 +100,18 @@ def _cells(root: Node, arms: Sequence[Arm]) -> tuple[Cell, ...]:
     _check_names(root, wanted, fixed, known)
     _check_conditions(wanted, arms)
     refuse_unsearched(starts, list(wanted), known)
-    cells = tuple(_settle(arm, wanted, fixed, starts) for arm in arms)
+    cells = tuple(_settle(arm, wanted, fixed, starts, objectives[arm.source.card.task]) for arm in arms)
     _refuse_unused(wanted, fixed, cells)
     return cells
 
 
-def _settle(arm: Arm, wanted: Mapping[str, Wanted], fixed: Mapping[str, Given], starts: Starts) -> Cell:
+def _settle(
+    arm: Arm,
+    wanted: Mapping[str, Wanted],
+    fixed: Mapping[str, Given],
+    starts: Starts,
+    objectives: tuple[Objective, ...],
+) -> Cell:
     published = _published(arm) if None in starts else None
     resolved = resolve(arm, wanted, fixed, published or {})
     points, clipped = start_points(arm, resolved, starts, published)
@@ -116,6 +123,7 @@ def _settle(arm: Arm, wanted: Mapping[str, Wanted], fixed: Mapping[str, Given], 
         arm=freeze(resolved.arm),
         fixed=freeze(resolved.fixed),
         space=resolved.space,
+        objectives=objectives,
         start=tuple(freeze(point) for point in points),
         notes=(*resolved.notes, *clipped),
     )
@@ -192,9 +200,14 @@ def _reason(name: str, cells: Sequence[Cell]) -> str:
     return f"In {notes[0][0]}: {notes[0][1]}." if notes else ""
 
 
-def _check_target(root: Node, file: StudyFile, objectives: Sequence[Objective]) -> None:
-    if file.target is not None and objectives[0].metric == "accuracy" and not 0 < file.target <= 1:
-        place = root.mapping["target"].place
+def _check_target(root: Node, file: StudyFile, cells: Sequence[Cell]) -> None:
+    if file.target is None:
+        return
+    metrics, place = {cell.objectives[0].metric for cell in cells}, root.mapping["target"].place
+    if len(metrics) > 1:
+        hint = "Name one objective, or leave the target out."
+        raise fault(place, "target", f"cells are judged by {' and '.join(sorted(metrics))}. {hint}")
+    if metrics == {"accuracy"} and not 0 < file.target <= 1:
         hint = f" Write {file.target / 100:g}." if 1 < file.target <= 100 else ""
         raise fault(
             place, "target", f"{file.target:g} is no accuracy; it is a share above 0, at most 1.{hint}"

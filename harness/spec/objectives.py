@@ -39,18 +39,13 @@ _DEFAULT: Mapping[Task, Objective] = {
 _ONE_OBJECTIVE = ("cmaes", "grid")
 
 
-def read_objectives(node: Node | None, tasks: Mapping[str, Task], place: str) -> tuple[Objective, ...]:
-    """``objective: accuracy max`` or a list; by default the task's own. Raises StudyFileError.
+def read_objectives(node: Node | None, tasks: Mapping[str, Task]) -> dict[Task, tuple[Objective, ...]]:
+    """``objective: accuracy max`` or a list for all cells; by default each task's own. Raises StudyFileError.
 
-    ``tasks`` are the tasks by data set; ``place`` is where a missing ``objective`` is reported.
+    ``tasks`` are the tasks by data set; found are the objectives by task.
     """
     if node is None:
-        kinds = sorted(set(tasks.values()))
-        if len(kinds) > 1:
-            raise fault(
-                place, "objective", f"the cells mix {' and '.join(kinds)}, so there is no default. Name one."
-            )
-        return (_DEFAULT[kinds[0]],)
+        return {task: (_DEFAULT[task],) for task in tasks.values()}
     items = scalar_list(node)
     if not items:
         raise fault(node.place, "objective", "the list is empty. Name a metric, or drop the key.")
@@ -60,7 +55,7 @@ def read_objectives(node: Node | None, tasks: Mapping[str, Task], place: str) ->
         if objective.metric in [other.metric for other in found]:
             raise fault(item.place, "objective", f"{objective.metric} stands twice. Keep one.")
         found.append(objective)
-    return tuple(found)
+    return dict.fromkeys(tasks.values(), tuple(found))
 
 
 def _objective(node: Node, tasks: Mapping[str, Task]) -> Objective:

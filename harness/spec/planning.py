@@ -176,7 +176,7 @@ def _protocol(spec: StudySpec) -> tuple[tuple[str, str], ...]:
         ("search", f"sampler {search.sampler}, pruner {search.pruner}, {search.startup} random trials first"),
         ("stop", " or ".join(stop)),
         ("seeds", _seeds(spec)),
-        ("target", "" if spec.target is None else f"{spec.target:g} {spec.objectives[0].metric}"),
+        ("target", "" if spec.target is None else f"{spec.target:g} {spec.cells[0].objectives[0].metric}"),
         ("baseline", spec.baseline or ""),
         ("a trial holds", f"{spec.resources.cpus} CPU" + (f", {gpus:g} GPU" if gpus else "")),
         ("final trials", f"alone on the {spec.exclusive}" if spec.final.seeds else ""),

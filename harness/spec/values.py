@@ -58,7 +58,8 @@ class Cell:
     ``name`` is unique in the study (``digits/direct`` or ``digits/learned delays``). ``fixed`` holds every
     value that is not searched and was given (study-wide ``fixed`` where it applies, then the cell's ``set``);
     ``space`` only what applies to this cell; ``start`` the searched values of the first trials, in order.
-    ``notes`` say what of the study file does not apply to the cell; they identify nothing.
+    ``objectives`` are the study's, or the task's own where it names none. ``notes`` say what of the study
+    file does not apply to the cell; they identify nothing.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Cell:
     arm: Items
     fixed: Items
     space: Space
+    objectives: tuple[Objective, ...]
     start: tuple[Items, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
 
@@ -81,7 +83,6 @@ class StudySpec:
     search: SearchPlan
     confirm: ConfirmPlan
     final: FinalPlan
-    objectives: tuple[Objective, ...]
     limits: tuple[tuple[str, float], ...] = ()
     resources: Resources = field(default_factory=Resources)
     exclusive: Literal["device", "node"] = "device"
@@ -93,6 +94,11 @@ class StudySpec:
     plugins: tuple[tuple[str, str], ...] = ()
     path: str = ""
     text: str = ""
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All objectives of the cells, each once."""
+        return tuple(dict.fromkeys(objective for cell in self.cells for objective in cell.objectives))
 
     def epochs(self, phase: Phase) -> int:
         """The epoch budget of one trial in a phase."""

@@ -47,7 +47,7 @@ class CellRun:
             self.cell.space,
             dict(self.cell.fixed),
             self.study.search,
-            self.study.objectives,
+            self.cell.objectives,
             seed=seed,
             start=start,
         )
@@ -149,7 +149,7 @@ class CellRun:
     def _rank(self, values: list[float]) -> tuple[int, float]:
         good = [value for value in values if not math.isnan(value)]
         mean = sum(good) / len(good) if good else math.inf
-        sign = -1.0 if self.study.objectives[0].maximize and good else 1.0
+        sign = -1.0 if self.cell.objectives[0].maximize and good else 1.0
         return len(values) - len(good), sign * mean
 
     # -- where it stands ------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ class CellRun:
         patience = self.study.search.plateau
         if not patience:
             return False
-        sign = 1.0 if self.study.objectives[0].maximize else -1.0
+        sign = 1.0 if self.cell.objectives[0].maximize else -1.0
         best, since = -math.inf, 0
         search = [t for t in self.trials.values() if t.spec.phase is Phase.SEARCH and t.state.final]
         for trial in sorted(search, key=lambda t: t.number):
@@ -214,7 +214,7 @@ class CellRun:
             seed=seed,
             phase=phase,
             epochs=self.study.epochs(phase),
-            objectives=self.study.objectives,
+            objectives=self.cell.objectives,
             arm=self.cell.arm,
         )
 

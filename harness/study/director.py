@@ -106,7 +106,7 @@ class StudyDirector:
         end = self._judge(running, end)
         constraints = self._constraints(running, end) if end.state is State.COMPLETE else ()
         row = make.end_row(running.row, end, constraints)
-        row["test_value"] = make.test_value(task.spec.phase, dict(end.test), self.study.objectives[0].metric)
+        row["test_value"] = make.test_value(task.spec.phase, dict(end.test), task.spec.objectives[0].metric)
         if end.state is State.PRUNED and running.rows:
             row["epochs"] = running.rows[-1].epoch
         self._writer.commit(row, _records(running.rows))
@@ -194,7 +194,7 @@ class StudyDirector:
 
     def _curve(self, running: _Running) -> tuple[tuple[int, float], ...]:
         """(epoch, first objective) on validation in the stages that count, epochs from 1."""
-        metric = self.study.objectives[0].metric
+        metric = running.trial.spec.objectives[0].metric
         mine = (row for row in running.rows if row.metric == metric and row.split == "valid")
         return curve_of(((row.stage, row.value) for row in mine), running.stages)
 
@@ -223,7 +223,7 @@ class StudyDirector:
         for name, run in list(self.cells.items()):
             values = [t.values[0] for t in list(run.trials.values()) if t.values]
             if values:
-                best.append((name, (max if self.study.objectives[0].maximize else min)(values)))
+                best.append((name, (max if run.cell.objectives[0].maximize else min)(values)))
         return Snapshot(
             finished=len(ended),
             planned=sum(run.planned() for run in list(self.cells.values())),

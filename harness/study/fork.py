@@ -52,7 +52,7 @@ def _same_trial(row: dict[Any, Any], cell: Cell, study: StudySpec) -> bool:
         seed=int(row["seed"]),
         phase=Phase.SEARCH,
         epochs=study.epochs(Phase.SEARCH),
-        objectives=study.objectives,
+        objectives=cell.objectives,
         arm=cell.arm,
     )
     return spec.id == row["trial_id"] and inside(params, cell.space, dict(cell.fixed))

@@ -74,7 +74,7 @@ def read_ledger(store: ResultStore, study: StudySpec) -> Ledger:
             seed=int(str(row["seed"])),
             phase=Phase(str(row["phase"])),
             epochs=int(str(row["epochs_planned"])),
-            objectives=study.objectives,
+            objectives=cell.objectives,
             arm=cell.arm,
         )
         searched = tuple(sorted((k, v) for k, v in params.items() if k in names[cell_name]))
@@ -104,7 +104,7 @@ def _order(row: dict[str, object]) -> tuple[int, str, int]:
 
 def _curves(store: ResultStore, study: StudySpec) -> dict[tuple[str, int], list[Point]]:
     """(stage, first objective on validation) by (trial, attempt), epochs in order."""
-    only = {"split": ["valid"], "metric": [study.objectives[0].metric]}
+    only = {"split": ["valid"], "metric": sorted({cell.objectives[0].metric for cell in study.cells})}
     mine = store.epochs(study.name, ["trial_id", "attempt", "epoch", "stage", "value"], only=only)
     mine = mine.sort_values(["trial_id", "attempt", "epoch"], kind="stable")
     found: dict[tuple[str, int], list[Point]] = defaultdict(list)

@@ -131,6 +131,7 @@ def describe_cell(spec: StudySpec, index: int) -> dict[str, Any]:
         "dataset_revision": card.revision,
         "pipeline": cell.pipeline,
         "task": card.task,
+        "objectives": [str(objective) for objective in cell.objectives],
         "chance": chance,
         "classes": card.classes,
         "horizon": card.horizon,

@@ -163,9 +163,10 @@ def test_the_default_objective_follows_the_task(load: Load) -> None:
     series = "name: s\nplugins: [./fakes.py]\ncells: [{dataset: toyseries, pipelines: [toyforecast]}]\n"
     assert list(map(str, load(series).objectives)) == ["r2 max"]
     mixed = series.replace("cells: [", "cells: [{dataset: toy, pipelines: toyann}, ")
-    with pytest.raises(StudyFileError, match="the cells mix classification and forecasting"):
-        load(mixed)
-    assert len(load(mixed + "objective: loss\n").cells) == 2
+    assert [str(cell.objectives[0]) for cell in load(mixed).cells] == ["accuracy max", "r2 max"]
+    assert [str(cell.objectives[0]) for cell in load(mixed + "objective: loss\n").cells] == ["loss min"] * 2
+    with pytest.raises(StudyFileError, match="target: cells are judged by accuracy and r2"):
+        load(mixed + "target: 0.5\n")
 
 
 def test_data_sets_with_options_and_files(load: Load) -> None:
