@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 
 from harness.errors import HarnessError, UnknownNameError
+from harness.report.curves import time_curves
 from harness.report.leaderboard import TRIVIAL, leaderboard
 from harness.report.published import COLUMNS
+from harness.report.status import study_status
 from harness.report.values import Board, Row
 from harness.store.schemas import EPOCHS, STUDIES, TRIALS
 from tests.report.synthetic import START, Tables, cell, curve, failed, frame, race, trial
@@ -411,6 +413,28 @@ def test_forecasting_metrics_and_failed_seeds_use_the_train_mean() -> None:
     assert [name for name, _ in lif.metrics] == ["rse", "mae", "mse", "loss"]
     assert dict(lif.metrics)["mse"].mean == pytest.approx((0.4 + 1.1) / 2)
     assert not any("unequal budget" in codes(row) for row in group.rows)
+
+
+def test_each_cell_is_judged_by_its_own_objective() -> None:
+    """One study with both tasks: a group each, with its metric, direction and curve."""
+    names = ("lif", *TRIVIAL)
+    cells = [cell(), cell("digits/other")]
+    cells += [cell(f"ett/{n}", task="forecasting", chance=None, objectives=["rse min"]) for n in names]
+    tables = five(Tables(cells=cells, protocol={"objectives": ["accuracy max", "rse min"]}))
+    for name, rse in zip(names, (0.6, 0.7, 0.8, 1.0, 0.5), strict=True):
+        for seed in range(5):
+            tables.add(
+                trial(cell=f"ett/{name}", pipeline=name, dataset="ett", seed=seed, test_value=rse, value=rse)
+            )
+    digits, ett = board_of(tables).groups
+    assert (digits.metric, digits.maximize, ett.metric, ett.maximize) == ("accuracy", True, "rse", False)
+    assert ett.rows[0].label == "nlinear-ridge"
+    assert ett.rows[-1].label == "train-mean"
+    found = {one.dataset: (one.metric, one.maximize) for one in time_curves(*tables.frames(), study="demo")}
+    assert found == {"digits": ("accuracy", True), "ett": ("rse", False)}
+    status = study_status(*(tables.frames()[i] for i in (0, 2)), "demo")
+    best = {one.cell: one.best for one in status.cells}
+    assert best["ett/nlinear-ridge"] == 0.5
 
 
 def test_groups_by_data_set_and_unknown_names() -> None:
