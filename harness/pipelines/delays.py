@@ -172,7 +172,8 @@ def _channels(params: DelaysParams, card: DatasetCard) -> int:
     if channels % params.channel_group:
         raise MisfitError(
             f"channel_group {params.channel_group} does not divide the {channels} channels of "
-            f"'{card.name}'; allowed are its divisors."
+            f"'{card.name}'; allowed are its divisors.",
+            names=("channel_group",),
         )
     return channels // params.channel_group
 
@@ -187,11 +188,12 @@ def _steps(params: DelaysParams, card: DatasetCard) -> int:
         try:
             width, duration = timestep_us(timestep_ms), round(card.duration_ms * 1000)
         except DataError as error:
-            raise MisfitError(str(error)) from None
+            raise MisfitError(str(error), names=("timestep_ms",)) from None
         if params.padding == "recording" and duration % width:
             raise MisfitError(
                 f"timestep_ms {timestep_ms:g} does not divide the {card.duration_ms:g} ms of a recording "
-                f"of '{card.name}'; take a divisor, or padding 'batch'."
+                f"of '{card.name}'; take a divisor, or padding 'batch'.",
+                names=("timestep_ms", "padding"),
             )
         steps, whole = -(-duration // width), f"{card.duration_ms:g} ms"
     if params.delay.kind != "none" and 0 < steps < params.delay.max:
@@ -199,7 +201,8 @@ def _steps(params: DelaysParams, card: DatasetCard) -> int:
         unit = f" ({longest * timestep_ms:g} ms)" if timestep_ms else ""
         raise MisfitError(
             f"delay.max {params.delay.max} allows delays of {longest} timesteps{unit}, longer than a "
-            f"recording of '{card.name}' ({whole}); allowed are 1 to {steps}."
+            f"recording of '{card.name}' ({whole}); allowed are 1 to {steps}.",
+            names=("delay.max", "timestep_ms", "delay.kind"),
         )
     return steps
 
@@ -220,6 +223,11 @@ class Delays(Pipeline):
         if card.layout == "ntc" or (card.layout == "events" and len(card.shape) == 1):
             return None
         return f"it takes channels over time (ntc, or events on one axis); '{card.name}' has {card.layout}"
+
+    def refuse(self, params: Any, card: DatasetCard) -> None:
+        """Channel groups, timesteps and ranges of delays that the recordings do not have."""
+        _channels(params, card)
+        _steps(params, card)
 
     def stages(self, params: Any, epochs: int, seed: int) -> tuple[Stage, ...]:
         """One stage."""
