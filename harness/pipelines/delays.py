@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -40,6 +40,7 @@ class DelaysLearner(Learner):
         weights = torch.Generator().manual_seed(derive_seed(job.seed, "weights"))
         self.model = DelayNet(spec, self.params.neuron.build, weights).to(job.device)
         self._positions_before: list[Tensor] = []
+        self._whole = False
 
     # -- training -----------------------------------------------------------------------------------
 
@@ -65,9 +66,10 @@ class DelaysLearner(Learner):
             self.schedulers += (CosineAnnealingLR(delays, T_max=epochs),)
 
     def before_epoch(self, epoch: int) -> None:
-        """Set sigma for the epoch, seed the augmentation, note where positions are."""
+        """Set sigma for the epoch or make delays whole, seed the augmentation, note where positions are."""
         self.generator.manual_seed(derive_seed(self.job.seed, "augment", epoch))
-        sigma = self.params.delay.sigma(epoch, self.stage.epochs)
+        self._whole = self.params.delay.whole(epoch, self.stage.epochs)
+        sigma = 0.0 if self._whole else self.params.delay.sigma(epoch, self.stage.epochs)
         for layer in delay_layers(self.model):
             layer.set_sigma(sigma)
         self._positions_before = [p.detach().clone() for p in self._positions()]
@@ -85,7 +87,9 @@ class DelaysLearner(Learner):
             x_tbc = mask_time_and_channels(x_tbc, self.generator, most_steps=most[0], most_channels=most[1])
         if "cutmix" in self.params.augment:
             x_tbc, target = cutmix(x_tbc, target, self.job.card.classes, self.generator)
-        return functional.cross_entropy(self.model(x_tbc, length).float(), target)
+        with rounded(self.model) if self._whole else nullcontext():
+            output = self.model(x_tbc, length)
+        return functional.cross_entropy(output.float(), target)
 
     def predict(self, batch: Batch) -> Tensor:
         """Logits (B, classes)."""
