@@ -114,9 +114,16 @@ class NonFiniteError(TrialError):
 
 
 class MisfitError(TrialError):
-    """A checkpoint, artifact or configuration that does not fit the network."""
+    """A checkpoint, artifact or configuration that does not fit the network.
+
+    ``names`` are the parameters it rests on, where it rests on parameters alone.
+    """
 
     reason = "misfit"
+
+    def __init__(self, message: str, *, reason: str | None = None, names: tuple[str, ...] = ()) -> None:
+        super().__init__(message, reason=reason)
+        self.names = names
 
 
 def _rebuild(kind: type[HarnessError], line: str) -> HarnessError:

@@ -173,6 +173,9 @@ class Pipeline(ABC):
     def misfit(self, card: DatasetCard) -> str | None:
         """Why the pipeline cannot run on a data set, in one sentence; None if it can."""
 
+    def refuse(self, params: Any, card: DatasetCard) -> None:  # noqa: B027 - a hook, empty unless overridden
+        """Raise MisfitError, with ``names``, where a configuration cannot run on a data set that suits."""
+
     @abstractmethod
     def stages(self, params: Any, epochs: int, seed: int) -> tuple[Stage, ...]:
         """The stages for a budget of ``epochs`` (the last stage's, unless documented otherwise)."""

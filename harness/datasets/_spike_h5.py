@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from harness.errors import DataError
 
 CHANNELS: Final = 700
+LONGEST_S: Final = 60
+"""Beyond a minute float16 milliseconds end; SHD's recordings last at most 1.37 s."""
 _KEYS: Final = ("spikes/times", "spikes/units", "labels")
 
 
@@ -26,7 +28,7 @@ def read(path: Path, classes: int) -> dict[str, NDArray[Any]]:
     Times are float16 seconds in the file; they become the float16 milliseconds that the released code
     computes, in whole microseconds. `speaker` is -1 where the file has none. Empty recordings are allowed.
     Raises DataError for missing keys, units outside 0..699, times that are not sorted, labels outside
-    the classes.
+    the classes, spikes beyond :data:`LONGEST_S`.
     """
     with _open(path) as file:
         y = _labels(file, path, classes)
@@ -81,13 +83,19 @@ def _open(path: Path) -> Any:
 
 
 def _labels(file: Any, path: Path, classes: int) -> NDArray[np.int64]:
-    y = np.asarray(file["labels"]).astype(np.int64)
-    wrong = np.flatnonzero((y < 0) | (y >= classes))
+    labels = np.asarray(file["labels"])
+    if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iuf":
+        raise DataError(
+            f"{path}: labels have shape {labels.shape} and type {labels.dtype}; wanted one number a "
+            "recording, of at least one recording."
+        )
+    wrong = np.flatnonzero(~((labels >= 0) & (labels < classes) & (labels == np.floor(labels))))
     if len(wrong):
         raise DataError(
-            f"{path}: recording {wrong[0]} has label {y[wrong[0]]}; allowed are 0..{classes - 1}."
+            f"{path}: recording {wrong[0]} has label {labels[wrong[0]]}; allowed are whole numbers "
+            f"0..{classes - 1}."
         )
-    return y
+    return labels.astype(np.int64)
 
 
 def _speakers(file: Any, path: Path, count: int) -> NDArray[np.int64]:
@@ -107,13 +115,20 @@ def _recording(time: Any, unit: Any, where: str) -> tuple[NDArray[np.int32], NDA
         return np.empty(0, np.int32), np.empty(0, np.uint16)
     if not np.isfinite(seconds).all() or seconds.min() < 0:
         raise DataError(f"{where}: times must be finite and not negative, in seconds.")
+    if seconds.max() > LONGEST_S:
+        raise DataError(
+            f"{where}: a spike is at {seconds.max():g} s; allowed are 0..{LONGEST_S} s. "
+            "Are these milliseconds?"
+        )
     back = np.flatnonzero(seconds[1:] < seconds[:-1])
     if len(back):
         raise DataError(
             f"{where}: times are not sorted: spike {back[0] + 1} is at {seconds[back[0] + 1]} s, "
             f"after one at {seconds[back[0]]} s."
         )
-    if units.min() < 0 or units.max() >= CHANNELS:
-        raise DataError(f"{where}: units {units.min()}..{units.max()}; allowed are 0..{CHANNELS - 1}.")
+    if not (units.min() >= 0 and units.max() < CHANNELS and (units == np.floor(units)).all()):
+        raise DataError(
+            f"{where}: units {units.min()}..{units.max()}; allowed are whole numbers 0..{CHANNELS - 1}."
+        )
     milliseconds = (1000 * seconds).astype(np.float64)  # in the file's own precision, as the code does
     return np.rint(milliseconds * 1000).astype(np.int32), units.astype(np.uint16)

@@ -44,12 +44,16 @@ def frames(
     events = sort_by_time(group_channels(events, group))
     bins = _anchored(events, width_us) if binning == "events" else _grid(events, width_us)
     length = torch.zeros(events.batch, dtype=torch.int64, device=bins.device)
-    length.scatter_reduce_(0, events.sample, bins + 1, "amax")
+    number = torch.bincount(events.sample, minlength=events.batch)
+    if len(bins):  # frames never go backwards within a recording: the last spike is in the last one
+        last = bins[(torch.cumsum(number, 0) - 1).clamp(min=0)] + 1
+        length = torch.where(number > 0, last, length)
     total = max(1, int(length.max()) if len(length) else 1) if steps is None else steps
     (channels,) = events.shape
-    inside = bins < total
     flat = (bins * events.batch + events.sample) * channels + events.unit
-    counts = torch.bincount(flat[inside], minlength=total * events.batch * channels)
+    if steps is not None and int(length.max() if len(length) else 0) > total:
+        flat = flat[bins < total]
+    counts = torch.bincount(flat, minlength=total * events.batch * channels)
     return counts.view(total, events.batch, channels).float(), length.clamp_(max=total)
 
 
@@ -96,7 +100,13 @@ def _grid(events: Events, width_us: int) -> Tensor:
         return events.time_us
     last = len(events.time_us) - 1
     start_us = events.time_us[(end - number).clamp(max=last)]
-    since = ((events.time_us - start_us[events.sample]).float() / 1000.0).half().double()
-    width = width_us / 1000.0
-    final = torch.ceil(since[(end - 1).clamp(min=0)] / width).clamp_(min=1.0)
-    return torch.minimum(torch.floor(since / width), final[events.sample] - 1).long()
+    spikes = len(events.time_us)
+    since_us = events.time_us - torch.repeat_interleave(start_us, number, output_size=spikes)
+    since = (since_us.float() / 1000.0).clamp_(max=65504.0).half()
+    final, width = since[(end - 1).clamp(min=0)].double(), width_us / 1000.0
+    most = torch.ceil(final / width).clamp_(min=1.0).long() - 1
+    # Half precision has few values: their frames, in double precision, are looked up.
+    halves = torch.arange(0x7C00, dtype=torch.int16, device=since.device).view(torch.float16)
+    table = torch.floor(halves.double() / width).long()
+    bins = table.take(since.view(torch.int16).long())
+    return torch.minimum(bins, torch.repeat_interleave(most, number, output_size=spikes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -40,6 +40,7 @@ class DelaysLearner(Learner):
         weights = torch.Generator().manual_seed(derive_seed(job.seed, "weights"))
         self.model = DelayNet(spec, self.params.neuron.build, weights).to(job.device)
         self._positions_before: list[Tensor] = []
+        self._whole = False
 
     # -- training -----------------------------------------------------------------------------------
 
@@ -65,9 +66,10 @@ class DelaysLearner(Learner):
             self.schedulers += (CosineAnnealingLR(delays, T_max=epochs),)
 
     def before_epoch(self, epoch: int) -> None:
-        """Set sigma for the epoch, seed the augmentation, note where positions are."""
+        """Set sigma for the epoch or make delays whole, seed the augmentation, note where positions are."""
         self.generator.manual_seed(derive_seed(self.job.seed, "augment", epoch))
-        sigma = self.params.delay.sigma(epoch, self.stage.epochs)
+        self._whole = self.params.delay.whole(epoch, self.stage.epochs)
+        sigma = 0.0 if self._whole else self.params.delay.sigma(epoch, self.stage.epochs)
         for layer in delay_layers(self.model):
             layer.set_sigma(sigma)
         self._positions_before = [p.detach().clone() for p in self._positions()]
@@ -85,7 +87,9 @@ class DelaysLearner(Learner):
             x_tbc = mask_time_and_channels(x_tbc, self.generator, most_steps=most[0], most_channels=most[1])
         if "cutmix" in self.params.augment:
             x_tbc, target = cutmix(x_tbc, target, self.job.card.classes, self.generator)
-        return functional.cross_entropy(self.model(x_tbc, length).float(), target)
+        with rounded(self.model) if self._whole else nullcontext():
+            output = self.model(x_tbc, length)
+        return functional.cross_entropy(output.float(), target)
 
     def predict(self, batch: Batch) -> Tensor:
         """Logits (B, classes)."""
@@ -172,7 +176,8 @@ def _channels(params: DelaysParams, card: DatasetCard) -> int:
     if channels % params.channel_group:
         raise MisfitError(
             f"channel_group {params.channel_group} does not divide the {channels} channels of "
-            f"'{card.name}'; allowed are its divisors."
+            f"'{card.name}'; allowed are its divisors.",
+            names=("channel_group",),
         )
     return channels // params.channel_group
 
@@ -187,11 +192,12 @@ def _steps(params: DelaysParams, card: DatasetCard) -> int:
         try:
             width, duration = timestep_us(timestep_ms), round(card.duration_ms * 1000)
         except DataError as error:
-            raise MisfitError(str(error)) from None
+            raise MisfitError(str(error), names=("timestep_ms",)) from None
         if params.padding == "recording" and duration % width:
             raise MisfitError(
                 f"timestep_ms {timestep_ms:g} does not divide the {card.duration_ms:g} ms of a recording "
-                f"of '{card.name}'; take a divisor, or padding 'batch'."
+                f"of '{card.name}'; take a divisor, or padding 'batch'.",
+                names=("timestep_ms", "padding"),
             )
         steps, whole = -(-duration // width), f"{card.duration_ms:g} ms"
     if params.delay.kind != "none" and 0 < steps < params.delay.max:
@@ -199,7 +205,8 @@ def _steps(params: DelaysParams, card: DatasetCard) -> int:
         unit = f" ({longest * timestep_ms:g} ms)" if timestep_ms else ""
         raise MisfitError(
             f"delay.max {params.delay.max} allows delays of {longest} timesteps{unit}, longer than a "
-            f"recording of '{card.name}' ({whole}); allowed are 1 to {steps}."
+            f"recording of '{card.name}' ({whole}); allowed are 1 to {steps}.",
+            names=("delay.max", "timestep_ms", "delay.kind"),
         )
     return steps
 
@@ -220,6 +227,11 @@ class Delays(Pipeline):
         if card.layout == "ntc" or (card.layout == "events" and len(card.shape) == 1):
             return None
         return f"it takes channels over time (ntc, or events on one axis); '{card.name}' has {card.layout}"
+
+    def refuse(self, params: Any, card: DatasetCard) -> None:
+        """Channel groups, timesteps and ranges of delays that the recordings do not have."""
+        _channels(params, card)
+        _steps(params, card)
 
     def stages(self, params: Any, epochs: int, seed: int) -> tuple[Stage, ...]:
         """One stage."""

@@ -58,6 +58,13 @@ class DelayParams(ParamsModel):
         source=CODE,
         when=DECREASING,
     )
+    whole_fraction: float = param(
+        0.0,
+        "share of the epochs, the last ones, that train with whole delays as evaluated; delays then stay",
+        low=0.0,
+        high=1.0,
+        when=LEARNED,
+    )
     train_weights: bool = param(True, "false: weights stay random, delays alone are learned", when=LEARNED)
     backend: Backend = param("auto", "how delayed sums are computed; all are equal", when=KERNEL)
 
@@ -67,6 +74,10 @@ class DelayParams(ParamsModel):
             return SIGMA_END
         start = float(int(self.max * self.sigma_fraction + 1e-9))
         return sigma_after(epoch, max(start, SIGMA_END), int(epochs * self.final_fraction + 1e-9), SIGMA_END)
+
+    def whole(self, epoch: int, epochs: int) -> bool:
+        """Whether an epoch (from 0) of a run of ``epochs`` trains with whole delays."""
+        return self.kind == "learned" and epoch >= epochs - int(epochs * self.whole_fraction + 1e-9)
 
     def spec(self, sparsity: float) -> DelaySpec | None:
         """The layer's spec, sizes left to the network; None for no delays."""
@@ -167,6 +178,7 @@ _SHD: Mapping[str, Scalar] = {
     "delay.schedule": "decreasing",
     "delay.sigma_fraction": 0.5,
     "delay.final_fraction": 0.25,
+    "delay.whole_fraction": 0.0,
     "delay.train_weights": True,
     "network.width": 256,
     "network.depth": 2,

@@ -14,6 +14,7 @@ from harness.spec.arms import Arm, Given, accept, read_arms, read_values
 from harness.spec.domains import Wanted, read_space
 from harness.spec.file import StudyFile
 from harness.spec.leaves import check
+from harness.spec.misfits import refuse_misfits
 from harness.spec.objectives import read_limits, read_objectives, refuse_combinations
 from harness.spec.overrides import apply_overrides, overridden_text
 from harness.spec.resolve import resolve
@@ -114,6 +115,7 @@ def _settle(
 ) -> Cell:
     published = _published(arm) if None in starts else None
     resolved = resolve(arm, wanted, fixed, published or {})
+    refuse_misfits(arm, resolved, wanted, fixed)
     points, clipped = start_points(arm, resolved, starts, published)
     return Cell(
         name=arm.name,

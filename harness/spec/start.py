@@ -123,7 +123,8 @@ def _from_file(cell: Resolved, entry: Mapping[str, Given]) -> Point:
 
 def _refuse_unbuildable(arm: Arm, cell: Resolved, point: Point) -> None:
     try:
-        arm.pipeline.build_params({**cell.fixed, **point})
+        params = arm.pipeline.build_params({**cell.fixed, **point})
+        arm.pipeline().refuse(params, arm.source.card)
     except HarnessError as error:
         shown = ", ".join(f"{name} {echo(value)}" for name, value in point.items())
         message = f"{error} (with {shown})" if shown else str(error)

@@ -100,12 +100,21 @@ def test_missing_files_say_where_from(root: Path) -> None:
     [
         ({"units": None}, r"no spikes/units; it holds .*Wanted spikes/times"),
         ({"labels": None}, "no labels"),
-        ({"labels": np.full(40, 20)}, r"recording 0 has label 20; allowed are 0\.\.19"),
+        ({"labels": np.full(40, 20)}, r"recording 0 has label 20; allowed are whole numbers 0\.\.19"),
+        ({"labels": np.r_[np.zeros(39), -1.0]}, r"recording 39 has label -1\.0; allowed are whole"),
+        ({"labels": np.full(40, 2.5)}, r"recording 0 has label 2\.5; allowed are whole numbers"),
+        ({"labels": np.zeros(0), "times": [], "units": [], "speaker": None}, "of at least one recording"),
+        ({"labels": np.zeros((40, 2))}, r"labels have shape \(40, 2\)"),
         ({"labels": np.zeros(39)}, "40 recordings of times, 40 of units and 39 labels"),
         (
             {"units": [np.full(1, 700)] * 40, "times": [np.zeros(1)] * 40},
-            r"units 700\.\.700; allowed are 0\.\.699",
+            r"units 700\.\.700; allowed are whole numbers 0\.\.699",
         ),
+        (
+            {"units": [np.zeros(1)] * 40, "times": [np.array([900.0])] * 40},
+            r"recording 0: a spike is at 900 s; allowed are 0\.\.60 s\. Are these milliseconds",
+        ),
+        ({"units": [np.zeros(1)] * 40, "times": [np.array([-0.5])] * 40}, "finite and not negative"),
         ({"units": [np.zeros(1)] * 40, "times": [np.zeros(2)] * 40}, "2 times and 1 units"),
         (
             {"units": [np.zeros(2)] * 40, "times": [np.array([0.5, 0.25])] * 40},

@@ -264,6 +264,26 @@ def test_eight_samples_are_learnt() -> None:
         assert made.predict(data).argmax(1).tolist() == data.y.tolist()
 
 
+def test_the_last_epochs_can_train_as_evaluated() -> None:
+    made = learner("small", epochs=4, delay__whole_fraction=0.5, network__dropout=0.0, **SMALL)
+    moves, sigmas = [], []
+    for epoch in range(4):
+        before = [layer.weight.clone() for layer in delay_layers(made.model)]
+        run_epoch(made, epoch)
+        assert all(
+            not torch.equal(layer.weight, weight)
+            for layer, weight in zip(delay_layers(made.model), before, strict=True)
+        )
+        moves.append(made.epoch_metrics()["position_move"])
+        sigmas.append(made.epoch_metrics()["sigma"])
+    assert [move > 0 for move in moves] == [True, True, False, False]
+    assert sigmas[2:] == [0.0, 0.0]
+    assert min(sigmas[:2]) >= 0.23 - 1e-6
+    spread = made.loss(batch()).detach()  # the training form is now that of evaluation
+    with made.evaluating():
+        torch.testing.assert_close(made.loss(batch()).detach(), spread)
+
+
 def test_positions_alone_can_be_learnt() -> None:
     made = learner("small", delay__train_weights=False, **SMALL)
     weights = [layer.weight.clone() for layer in delay_layers(made.model)]

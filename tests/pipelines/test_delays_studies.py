@@ -81,6 +81,22 @@ def test_controls_have_as_many_parameters_as_learned_delays(data: Path, name: st
             assert away <= abs(parameters(cell, wider=wider) - learned), cell.name
 
 
+def test_the_small_study_is_equal_in_parameters_and_in_synapses(data: Path) -> None:
+    study = load_study(FOLDER / "delays-fsdd.yaml")
+    cells = {cell.name: cell for cell in study.cells}
+    for name in ("fsdd-cochlea", "fsdd-cochlea-speakers"):
+        sizes = [parameters(cells[f"{name}/{arm}"]) for arm in ("learned delays", "fixed delays")]
+        sizes.append(parameters(cells[f"{name}/no delays, wider"]))
+        assert max(sizes) < 1.015 * min(sizes)
+        published = dict(cells["fsdd-cochlea/learned, as published"].fixed)
+        learned = dict(cells[f"{name}/learned delays"].fixed)
+        assert {key for key in learned if learned[key] != published.get(key)} == {"delay.whole_fraction"}
+    narrow = dict(cells["fsdd-cochlea/fixed delays, narrow"].fixed)
+    assert narrow["network.width"] == learned["network.width"]
+    assert len({tuple(cell.start) for cell in cells.values()}) == 1  # every arm begins and searches alike
+    assert len({cell.space for cell in cells.values()}) == 1
+
+
 def test_the_range_study_covers_the_same_time_at_every_timestep(data: Path) -> None:
     study = load_study(FOLDER / "delays-range.yaml")
     spans = {}
