@@ -91,7 +91,7 @@ def test_the_small_study_is_equal_in_parameters_and_in_synapses(data: Path) -> N
         published = dict(cells["fsdd-cochlea/learned, as published"].fixed)
         learned = dict(cells[f"{name}/learned delays"].fixed)
         assert {key for key in learned if learned[key] != published.get(key)} == {"delay.whole_fraction"}
-    narrow = dict(cells["fsdd-cochlea/fixed delays, narrow"].fixed)
+    narrow = dict(cells["fsdd-cochlea/fixed delays, same network"].fixed)
     assert narrow["network.width"] == learned["network.width"]
     assert len({tuple(cell.start) for cell in cells.values()}) == 1  # every arm begins and searches alike
     assert len({cell.space for cell in cells.values()}) == 1
