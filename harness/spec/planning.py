@@ -134,7 +134,8 @@ def _phases(spec: StudySpec, cell: Cell) -> tuple[PhasePlan, ...]:
     trials = spec.search.trials
     if not math.isinf(cell.space.size):
         trials = min(trials, int(cell.space.size))
-    confirm = min(spec.confirm.top, trials) * spec.confirm.seeds
+    top = min(spec.confirm.top, trials)
+    confirm = top * spec.confirm.seeds if top > 1 else 0  # one configuration needs no comparison
     counts = ((Phase.SEARCH, trials), (Phase.CONFIRM, confirm), (Phase.FINAL, spec.final.seeds))
     return tuple(PhasePlan(phase, count, spec.epochs(phase)) for phase, count in counts if count)
 
@@ -200,6 +201,8 @@ def _notes(spec: StudySpec) -> tuple[str, ...]:
         notes.append("final: seeds 0, so there is no final phase: the test split stays unread.")
     elif spec.final.seeds < 5:
         notes.append(f"final: {spec.final.seeds} seeds; an honest leaderboard has 5 or more.")
+    if spec.confirm.seeds and spec.confirm.top > spec.search.trials:
+        notes.append(f"confirm: top {spec.confirm.top} of {spec.search.trials} search trials is all of them.")
     if spec.final.legacy_test_curve:
         notes.append("final: every epoch is scored on test under legacy_ names; nothing selects by them.")
     return tuple(notes)
