@@ -193,6 +193,28 @@ class TestStores:
         assert len(ResultStore(toy).trials("toy")) == 12
         assert cli("verify").code == 0
 
+    def test_a_report_says_what_it_leaves_out(self, cli: Cli, toy: Path) -> None:
+        part = sorted((toy / "trials" / "toy").glob("*.parquet"))[0]
+        part.write_bytes(b"")
+        said = cli("report", "toy")
+        assert said.code == 0
+        assert f"left out: {part}" in said.err
+
+    def test_a_launch_row_that_cannot_be_read(self, cli: Cli, toy: Path) -> None:
+        (launch,) = (toy / "studies" / "toy").glob("*.parquet")
+        launch.write_bytes(b"PAR1")
+        for command in ("leaderboard", "report"):
+            said = cli(command, "toy").line
+            assert str(launch) in said
+            assert "harness verify" in said
+
+    def test_a_copied_row_is_named(self, cli: Cli, toy: Path) -> None:
+        part = sorted((toy / "trials" / "toy").glob("*.parquet"))[0]
+        shutil.copy(part, part.with_name("copy.parquet"))
+        said = cli("verify")
+        assert said.code == 1
+        assert f"trial {part.name[:16]} of 'toy' ended more than once" in said.out
+
     def test_a_newer_schema(self, cli: Cli, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         row = ResultStore(toy).trials("toy").iloc[0].to_dict()
         newer = schemas.TRIALS.with_metadata({"harness_table": "trials", "harness_schema": "99"})
