@@ -41,6 +41,7 @@ def test_labels_are_numbered_by_those_that_occur(tmp_path: Path) -> None:
     wide = np.array([5, 6, 9])[labels()].astype(np.uint8)
     data = dataset(save(tmp_path, x=np.ones((N, 4)), y=wide))
     assert data.card().classes == 3
+    assert data.card().revision.endswith("-classes3")  # not the data of who reads nine classes
     assert data.prepare()["y"].tolist() == labels().tolist()
 
 
