@@ -172,16 +172,15 @@ class CellRun:
         return all(self._ended(trial.spec.id) for trial in plans)
 
     def planned(self) -> int:
-        """How many trials the cell will have, as far as that is known."""
-        search = min(self.study.search.trials, self.cell.space.size)
-        if self.exhausted or self.search_over():
-            search = len(self._all(Phase.SEARCH))
-        top = min(self.study.confirm.top, search)
-        confirm, final = top * self.study.confirm.seeds if top > 1 else 0, self.study.final.seeds
+        """How many trials the cell will have, as far as that is known; earlier winners' trials count."""
         if self.search_over():
-            confirm = len(self.confirm_plan())
-            final = final if self.winner() is not None or not search else 0
-        return int(search + confirm + final)
+            plans = (*self.confirm_plan(), *self.final_plan())
+            return len(self.trials.keys() | {trial.spec.id for trial in plans})
+        search = int(min(self.study.search.trials, self.cell.space.size))
+        top = min(self.study.confirm.top, search)
+        confirm = top * self.study.confirm.seeds if top > 1 else 0
+        earlier = len(self._all(Phase.CONFIRM)) + len(self._all(Phase.FINAL))
+        return search + confirm + self.study.final.seeds + earlier
 
     def _ended(self, trial_id: str) -> bool:
         trial = self.trials.get(trial_id)

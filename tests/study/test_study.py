@@ -140,3 +140,21 @@ def test_an_id_is_pinned(make_study: MakeStudy) -> None:
         objectives=make_study(*SMALL).objectives,
     )
     assert spec.id == "8786f269e2fb6897"
+
+
+def test_a_search_that_goes_on_counts_the_trials_of_earlier_winners(
+    make_study: MakeStudy, tmp_path: Path
+) -> None:
+    root, counts = tmp_path / "r", set()
+
+    @contextmanager
+    def watch(director: StudyDirector) -> Iterator[None]:
+        yield
+        now = director.snapshot()
+        counts.add((now.finished, now.planned))
+
+    Study(make_study(*SMALL, "confirm={top: 2, seeds: 1}"), root).run(LocalEngine(), watch=watch)
+    longer = make_study(*SMALL, "confirm={top: 2, seeds: 1}", "search.trials=9")
+    summary = Study(longer, root).run(LocalEngine(), watch=watch)
+    assert all(finished == planned for finished, planned in counts)
+    assert summary.finished == len(ResultStore(root).trials("toy")) > 9 * 2 + 4 + 2
