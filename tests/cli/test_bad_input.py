@@ -105,6 +105,21 @@ def test_overrides(cli: Cli, study: Path) -> None:
     assert "key=value" in cli("check", study, "--set", "search.trials").line
 
 
+def test_forecasts_without_trivial_ones_are_refused_before_they_run(cli: Cli, tmp_path: Path) -> None:
+    """The board refuses them, and cells cannot be added to a study that has begun."""
+    (tmp_path / "load.csv").write_text("a\n" + "\n".join(str(i % 7) for i in range(300)))
+    file = tmp_path / "x.yaml"
+    file.write_text(
+        "name: x\ncells: [{dataset: {series: load.csv, window: 6, horizon: 2}, pipelines: [persistence]}]\n"
+    )
+    wanted = "Add to its pipelines: window-mean, train-mean, nlinear-ridge."
+    assert wanted in cli("launch", file, "--engine", "local", "--results", tmp_path / "r").line
+    assert not (tmp_path / "r").exists()
+    checked = cli("check", file)
+    assert checked.code == 0
+    assert wanted in " ".join(checked.out.split())
+
+
 def test_missing_data_says_name_origin_sha256_and_where(
     cli: Cli, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
