@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 console = Console()
+PIPE = Console(width=140)  # a pipe or a file has no right edge to wrap at
 stderr = Console(stderr=True, soft_wrap=True)
 Format = Annotated[str, typer.Option("--format", help="terminal, md, csv or tex.")]
 
@@ -101,7 +103,7 @@ def print_board(study: str, results: str, target: float | None, format_: str = "
     epochs = store.epochs(study, only={"trial_id": _scored(trials)})
     board = compute(trials, epochs, _launches(store, study), study=study, target=target)
     if format_ == "terminal":
-        render_terminal(board, console)
+        render_terminal(board, console if console.is_terminal or "COLUMNS" in os.environ else PIPE)
     else:
         typer.echo(renders[format_](board), nl=False)
 
