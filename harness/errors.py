@@ -42,7 +42,7 @@ class UnknownNameError(HarnessError):
     """
 
     def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
-        names = sorted(known)
+        names, name = sorted(known), " ".join(str(name).split())[:100]
         near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         super().__init__(f"unknown {kind} '{name}'.{hint} Known: {', '.join(names) or 'none'}")

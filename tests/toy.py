@@ -51,7 +51,7 @@ class ToyParams(ParamsModel):
     batch_size: int = param(4, "samples a step", low=1)
     lr: float = param(0.1, "learning rate", low=1e-6, high=1e9, log=True)
     width: int = param(2, "hidden units", low=1, high=64)
-    mode: Literal["ok", "raise", "nan", "slow", "die", "oom"] = param("ok", "how trials misbehave")
+    mode: Literal["ok", "raise", "nan", "slow", "die", "oom", "diverge"] = param("ok", "how trials misbehave")
     marker: str = param("", "a file: 'die' kills its worker only while the file does not exist")
     pause_s: float = param(0.0, "seconds an epoch sleeps", unit="s", low=0.0)
     pretrain_epochs: int = param(0, "epochs of a shared first stage", low=0)
@@ -73,7 +73,9 @@ class ToyLearner(Learner):
     def predict(self, batch: Batch) -> Tensor:
         """Logits (B, 2)."""
         assert isinstance(batch.x, Tensor)
-        return self.model(batch.x)
+        output: Tensor = self.model(batch.x)
+        diverged = self.job.params.mode == "diverge" and not self.model.training
+        return output * float("nan") if diverged else output
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross entropy, or a misfortune."""
@@ -84,7 +86,7 @@ class ToyLearner(Learner):
         """Misbehave in the second epoch."""
         params = self.job.params
         time.sleep(params.pause_s)
-        if epoch != 1 or params.mode in ("ok", "nan"):
+        if epoch != 1 or params.mode in ("ok", "nan", "diverge"):
             return
         if params.mode == "raise":
             raise RuntimeError("a toy broke")

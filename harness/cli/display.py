@@ -53,7 +53,7 @@ def watching(console: Console, name: str, snapshot: Callable[[], Snapshot]) -> I
         spent = max(time.monotonic() - begun, 1e-9)
         done = now.finished - first
         per_minute = 60 * done / spent
-        left = (now.planned - now.finished) * spent / done if done else float("nan")
+        left = max(now.planned - now.finished, 0) * spent / done if done else float("nan")
         return per_minute, "?" if left != left else clock(left)
 
     def picture() -> Group:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 console = Console()
+PIPE = Console(width=140)  # a pipe or a file has no right edge to wrap at
 stderr = Console(stderr=True, soft_wrap=True)
 Format = Annotated[str, typer.Option("--format", help="terminal, md, csv or tex.")]
 
@@ -99,12 +101,20 @@ def print_board(study: str, results: str, target: float | None, format_: str = "
     store = open_study(study, results)
     trials = store.trials(study)
     epochs = store.epochs(study, only={"trial_id": _scored(trials)})
-    board = compute(trials, epochs, store.studies(study), study=study, target=target)
-    say_problems(store)
+    board = compute(trials, epochs, _launches(store, study), study=study, target=target)
     if format_ == "terminal":
-        render_terminal(board, console)
+        render_terminal(board, console if console.is_terminal or "COLUMNS" in os.environ else PIPE)
     else:
         typer.echo(renders[format_](board), nl=False)
+
+
+def _launches(store: ResultStore, study: str) -> pd.DataFrame:
+    """The launches, read last: says which files were left out, and raises if no launch can be read."""
+    found = store.studies(study)
+    if found.empty:
+        store.require_readable(study)
+    say_problems(store)
+    return found
 
 
 def _scored(trials: pd.DataFrame) -> list[str]:
@@ -133,9 +143,8 @@ def write_page(study: str, results: str, out: Path | None) -> Path:
     store = open_study(study, results)
     folder = out or Path(results if "://" not in results else ".") / "reports" / study
     try:
-        return write_report(
-            store.trials(study), store.epochs(study), store.studies(study), study=study, out_dir=folder
-        )
+        trials, epochs = store.trials(study), store.epochs(study)
+        return write_report(trials, epochs, _launches(store, study), study=study, out_dir=folder)
     except OSError as error:
         raise HarnessError(f"cannot write the report to {folder}: {error.strerror}. Use --out.") from None
 
@@ -177,15 +186,15 @@ def verify(results: Results = DEFAULT_RESULTS) -> None:
     for problem in bad:
         console.print(f"quarantined: {problem.why}", markup=False, soft_wrap=True)
     trials = store.trials()
-    twice = int(
-        trials[trials["state"].isin(["COMPLETE", "PRUNED", "FAILED"])]
-        .duplicated(["study", "cell", "trial_id"])
-        .sum()
-    )
+    ended = trials[trials["state"].isin(FINAL)]
+    twice = ended[ended.duplicated(["study", "cell", "trial_id"])]
     console.print(f"{len(trials)} attempts in {len(store.study_names())} studies; {len(bad)} files set aside")
-    if twice:
-        console.print(f"{twice} trials have more than one final row")
-    if bad or twice:
+    for study, trial in sorted(set(zip(twice["study"], twice["trial_id"], strict=True))):
+        line = (
+            f"trial {trial} of '{study}' ended more than once: delete the copy below {results}/trials/{study}"
+        )
+        console.print(line, markup=False, soft_wrap=True)
+    if bad or len(twice):
         raise typer.Exit(1)
 
 

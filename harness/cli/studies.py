@@ -14,7 +14,7 @@ from rich.table import Table
 
 from harness.cli.display import watching
 from harness.cli.options import DEFAULT_RESULTS, Cluster, Engine, Results, Set, StudyFile
-from harness.errors import HarnessError, UnknownNameError
+from harness.errors import HarnessError, StudyFileError, UnknownNameError
 
 if TYPE_CHECKING:
     from harness.spec.values import StudySpec
@@ -59,8 +59,12 @@ def launch(
 ) -> None:
     """Run a study. Launched again it runs what is missing; trials are a total."""
     from harness.spec.load import load_study
+    from harness.spec.planning import missing_baselines
 
-    _run(load_study(file, set_ or ()), cluster, results, engine, fork)
+    spec = load_study(file, set_ or ())
+    for line in missing_baselines(spec):  # before hours of training, not after; cells cannot be added later
+        raise StudyFileError(f"{file}: cells: {line}")
+    _run(spec, cluster, results, engine, fork)
 
 
 def resume(

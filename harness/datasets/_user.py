@@ -52,11 +52,14 @@ class NpzOptions(NoOptions):
 
 
 def read_labels(file: UserFile, key: str, samples: int | None = None) -> NDArray[np.int64]:
-    """Labels (N,) 0..K-1. Raises DataError where they are not."""
+    """Labels (N,) 0..K-1: those that occur, numbered in order. Raises DataError where they are no classes."""
     y = file.read(key)
     what = f"{file.path}: labels '{key}'"
     if y.dtype.kind not in "iu":
-        raise DataError(f"{what} are {y.dtype}, not integers; save class numbers 0..K-1")
+        raise DataError(
+            f"{what} are {y.dtype}, not integers; save class numbers 0..K-1, for instance those of "
+            "numpy.unique(labels, return_inverse=True)"
+        )
     if y.ndim != 1:
         raise DataError(f"{what} have shape {y.shape}: expected one class number a sample, (N,)")
     if samples is not None and len(y) != samples:
@@ -65,9 +68,10 @@ def read_labels(file: UserFile, key: str, samples: int | None = None) -> NDArray
         raise DataError(f"{what} are empty")
     if y.min() < 0:
         raise DataError(f"{what} go down to {y.min()}; expected 0..K-1")
-    if y.max() == 0:
-        raise DataError(f"{what} are all 0: one class is nothing to tell apart")
-    return y.astype(np.int64)
+    classes, numbered = np.unique(y, return_inverse=True)
+    if len(classes) == 1:
+        raise DataError(f"{what} are all {y[0]}: one class is nothing to tell apart")
+    return numbered.astype(np.int64)
 
 
 def read_splits(file: UserFile, key: str | None, y: NDArray[np.int64]) -> Splits:

@@ -61,14 +61,16 @@ class Npz(Dataset):
             duration_ms = 0.0
         y = user.read_labels(file, self.options.y, samples)
         splits = user.read_splits(file, self.options.split, y)
+        classes = int(y.max()) + 1
+        renumbered = not np.array_equal(file.read(self.options.y), y)
         return DatasetCard(
             name=self.name,
-            revision=digest[:12],
+            revision=f"{digest[:12]}-classes{classes}" if renumbered else digest[:12],
             task="classification",
             layout=layout,
             shape=shape,
             counts=counts(splits),
-            classes=int(y.max()) + 1,
+            classes=classes,
             duration_ms=duration_ms,
             sha256=digest,
             origin=file.path.name,

@@ -15,6 +15,7 @@ import pandas as pd
 from harness.errors import HarnessError, UnknownNameError
 
 FINAL_STATES = ("COMPLETE", "PRUNED", "FAILED")
+COSTS = ("synops", "spikes", "firing_rate", "energy_nj", "parameters", "train_s")
 KEY = ["cell", "trial_id"]
 OPTION = re.compile(r"[\[,]([A-Za-z_]\w*)=([^,\]]*)")
 SAME_DATA = {
@@ -27,7 +28,7 @@ SAME_DATA = {
 
 @dataclass(frozen=True, slots=True)
 class CellInfo:
-    """A cell as its study declares it. ``chance`` is NaN where none is known.
+    """A cell as its study declares it. ``chance`` is NaN where none is known; ``chances`` are by metric.
 
     ``place`` is the data set's printed name with its options, ``ett-h1[horizon=24]``: the part of the cell's
     name before its slash. ``dataset`` is the name on the card.
@@ -43,6 +44,7 @@ class CellInfo:
     chance: float
     objectives: tuple[tuple[str, bool], ...]
     test_count: int = 0
+    chances: Mapping[str, float] = field(default_factory=dict)
     horizon: int | None = None
 
     @property
@@ -219,6 +221,7 @@ def _cell(cell: Mapping[str, Any], all_objectives: tuple[tuple[str, bool], ...])
         task=str(cell.get("task", "classification")),
         chance=_chance(cell, *objectives[0]),
         objectives=objectives,
+        chances=_chances(cell),
         test_count=int(counts[-1]) if counts else 0,
         horizon=int(horizon) if horizon else None,
     )
@@ -228,8 +231,19 @@ def _chance(cell: Mapping[str, Any], metric: str, maximize: bool) -> float:
     """The chance level of the objective; NaN where what is stated cannot be one.
 
     An error or loss of 0 is the best value there is, not chance; a classifier's chance loss is ln(classes).
+    Costs have no chance level, and a forecaster's is the train mean's score, which the table knows.
     """
     stated, classes = number(cell.get("chance")), number(cell.get("classes"))
     if metric == "loss" and classes > 1:
         return math.log(classes)
-    return math.nan if not maximize and stated <= 0 else stated
+    if metric in COSTS or (stated <= 0 and (not maximize or cell.get("task") == "forecasting")):
+        return math.nan
+    return stated
+
+
+def _chances(cell: Mapping[str, Any]) -> dict[str, float]:
+    """What a classifier that knows nothing scores in the metrics that every classifier has."""
+    classes = number(cell.get("classes"))
+    if str(cell.get("task", "classification")) != "classification" or not classes > 1:
+        return {}
+    return {"accuracy": 1.0 / classes, "loss": math.log(classes)}

@@ -16,6 +16,7 @@ from harness.report.stats import Summary
 from harness.report.values import Budget, Cost, ParetoPoint, SeedScore
 
 FORECAST_METRICS = ("r2", "rse", "mae", "mse")
+ERRORS = ("loss", "rse", "mae", "mse")
 NO_BUDGET = Budget(0, 0, 0, 0.0)
 
 
@@ -120,7 +121,11 @@ def seed_scores(rows: pd.DataFrame, column: str, floor: float, *, maximize: bool
 def other_metrics(
     data: CellRows, view: StudyView, floors: Mapping[str, float]
 ) -> tuple[tuple[str, Summary], ...]:
-    """Test metrics beside the objective, forecasting ones first; failed seeds take ``floors`` where known."""
+    """Test metrics beside the objective, forecasting ones first.
+
+    Failed seeds take ``floors`` or the metric's chance level where one is known, never better than the worst
+    seed; a metric without one is the mean of the other seeds.
+    """
     tests: list[dict[str, Any]] = [parse(text, {}) for text in data.scored["test"]]
     names = list(dict.fromkeys(name for test in tests for name in test))
     names.sort(key=lambda name: FORECAST_METRICS.index(name) if name in FORECAST_METRICS else 9)
@@ -128,7 +133,11 @@ def other_metrics(
     for name in names:
         if name == view.metric:
             continue
-        values = [number(test.get(name, floors.get(name))) for test in tests]
+        metric = name.removeprefix("last_").removeprefix("legacy_best_test_")
+        floor = number(floors.get(metric, data.cell.chances.get(metric)))
+        known = [number(test[name]) for test in tests if name in test]
+        worst = (max if metric in ERRORS else min)([floor, *(v for v in known if math.isfinite(v))])
+        values = [number(test.get(name, math.nan if math.isnan(floor) else worst)) for test in tests]
         found.append((name, stats.summarize(values)))
     return tuple(found)
 

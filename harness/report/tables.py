@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 from harness.report.remarks import remarks
 from harness.report.sheets import Sheet, sheets
@@ -26,21 +27,44 @@ _TEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
 }
 
 
+LEAST = 5  # columns that stay however narrow the terminal is
+
+
+def _fitting(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> int:
+    """How many columns fit without a cell broken in two; words of headers may stand below each other."""
+    least = [
+        max([len(word) for word in header.split()] + [len(cells[i]) for cells in rows])
+        for i, header in enumerate(headers)
+    ]
+    count = len(headers)
+    while count > LEAST and sum(least[:count]) + 3 * count > width:
+        count -= 1
+    return count
+
+
 def render_terminal(board: Board, console: Console) -> None:
     """Print the board; a console narrower than 100 columns gets the main tables only."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    for group in board.groups:
+    for number, group in enumerate(board.groups):
+        if number:
+            console.print()
         for sheet in sheets(group, compact=True):
             if not sheet.main and console.width < 100:
                 continue
             table = Table(title=Text(sheet.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-            for header, side in zip(sheet.headers, sheet.align, strict=True):
-                table.add_column(Text(header), justify="left" if side == "l" else "right")
-            for cells in _marked(sheet, "{} [{}]"):
-                table.add_row(*(Text(cell) for cell in cells))
+            rows = list(_marked(sheet, "{} [{}]"))
+            shown = _fitting(sheet.headers, rows, console.width)
+            for header, side in list(zip(sheet.headers, sheet.align, strict=True))[:shown]:
+                justify: Literal["left", "right"] = "left" if side == "l" else "right"
+                table.add_column(Text(header), justify=justify, overflow="fold")
+            for cells in rows:
+                table.add_row(*(Text(cell) for cell in cells[:shown]))
+            if shown < len(sheet.headers):
+                left = ", ".join(sheet.headers[shown:])
+                table.caption = Text(f"left out, the terminal is narrow: {left}", justify="left")
             console.print(table)
         for line in _lines(board, group):
             style = "bold yellow" if line in group.notes else "dim"

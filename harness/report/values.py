@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from harness.report.stats import Difference, Ratio, Spread, Summary
 
-SCORING_VERSION = 1
+SCORING_VERSION = 2
 """Raised whenever the same rows would give other numbers; printed on every board."""
 
 

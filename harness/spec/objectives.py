@@ -32,6 +32,9 @@ METRICS: Mapping[str, tuple[str, tuple[Task, ...]]] = {
 }
 """Metrics that a study may select by: the better direction and the tasks that have them."""
 
+COSTS = ("synops", "spikes", "parameters", "train_s", "energy_nj", "firing_rate")
+"""Metrics that are never negative."""
+
 _DEFAULT: Mapping[Task, Objective] = {
     "classification": Objective("accuracy", True),
     "forecasting": Objective("r2", True),
@@ -89,9 +92,11 @@ def read_limits(
     limits: Mapping[str, float], node: Node | None, tasks: Mapping[str, Task]
 ) -> tuple[tuple[str, float], ...]:
     """``limits: {synops: 1.0e7}``, each an upper bound. Raises StudyFileError."""
-    for metric in limits:
+    for metric, bound in limits.items():
         place = node.key_place(metric) if node is not None else ""
         known_metric(place, "limits", metric, tasks)
+        if bound < 0 and metric in COSTS:
+            raise fault(place, "limits", f"{metric} is never below 0, so nothing keeps {bound:g}.")
     return tuple(sorted(limits.items()))
 
 

@@ -11,7 +11,7 @@ from harness.space import Conditions, Parameter, Scalar
 from harness.spec.costs import PastCosts
 from harness.spec.fit import domain_text
 from harness.spec.scalars import echo
-from harness.spec.values import Cell, Items, StudySpec
+from harness.spec.values import TRIVIAL, Cell, Items, StudySpec
 from harness.trial import Phase
 
 
@@ -102,6 +102,22 @@ def describe_plan(spec: StudySpec, past: PastCosts | None = None) -> Plan:
     )
 
 
+def missing_baselines(spec: StudySpec) -> list[str]:
+    """Which trivial forecasts stand missing beside others, a sentence for each data set."""
+    found = []
+    for place in dict.fromkeys(cell.name.rpartition("/")[0] for cell in spec.cells):
+        cells = [cell for cell in spec.cells if cell.name.rpartition("/")[0] == place]
+        kind = registry.dataset(cells[0].dataset.name)
+        task = kind(kind.Options(**dict(cells[0].dataset.options))).card().task
+        missing = [name for name in TRIVIAL if name not in {cell.pipeline for cell in cells}]
+        if task == "forecasting" and missing:
+            found.append(
+                f"forecasts of '{place}' have no leaderboard without trivial ones beside them. "
+                f"Add to its pipelines: {', '.join(missing)}."
+            )
+    return found
+
+
 def _cell(spec: StudySpec, cell: Cell, epoch_s: float | None) -> CellPlan:
     infos = _infos(cell)
     phases = _phases(spec, cell)
@@ -134,7 +150,8 @@ def _phases(spec: StudySpec, cell: Cell) -> tuple[PhasePlan, ...]:
     trials = spec.search.trials
     if not math.isinf(cell.space.size):
         trials = min(trials, int(cell.space.size))
-    confirm = min(spec.confirm.top, trials) * spec.confirm.seeds
+    top = min(spec.confirm.top, trials)
+    confirm = top * spec.confirm.seeds if top > 1 else 0  # one configuration needs no comparison
     counts = ((Phase.SEARCH, trials), (Phase.CONFIRM, confirm), (Phase.FINAL, spec.final.seeds))
     return tuple(PhasePlan(phase, count, spec.epochs(phase)) for phase, count in counts if count)
 
@@ -200,6 +217,9 @@ def _notes(spec: StudySpec) -> tuple[str, ...]:
         notes.append("final: seeds 0, so there is no final phase: the test split stays unread.")
     elif spec.final.seeds < 5:
         notes.append(f"final: {spec.final.seeds} seeds; an honest leaderboard has 5 or more.")
+    notes += missing_baselines(spec)
+    if spec.confirm.seeds and spec.confirm.top > spec.search.trials > 1:
+        notes.append(f"confirm: top {spec.confirm.top} of {spec.search.trials} search trials is all of them.")
     if spec.final.legacy_test_curve:
         notes.append("final: every epoch is scored on test under legacy_ names; nothing selects by them.")
     return tuple(notes)

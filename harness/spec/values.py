@@ -11,6 +11,8 @@ from harness.trial import DatasetRef, Objective, Phase, Resources
 SamplerName = Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid"]
 PrunerName = Literal["hyperband", "halving", "median", "wilcoxon", "none"]
 Items = tuple[tuple[str, Scalar], ...]
+TRIVIAL = ("persistence", "window-mean", "train-mean", "nlinear-ridge")
+"""Pipelines of trivial forecasts: no board of forecasts without them."""
 
 
 @dataclass(frozen=True, slots=True)

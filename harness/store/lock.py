@@ -86,7 +86,8 @@ class StudyLock:
             return {}
 
     def _refuse_if_fresh(self, content: dict[str, Any]) -> None:
-        if time.time() - float(content.get("heartbeat", 0.0)) < STALE_S:
+        beat = content.get("heartbeat")
+        if isinstance(beat, int | float) and time.time() - beat < STALE_S:
             raise self._refusal(content)
 
     def _refusal(self, content: dict[str, Any]) -> LockedError:

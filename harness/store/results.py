@@ -29,6 +29,7 @@ from harness.trial import State
 MERGE_AT = 256
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SUFFIX = ".parquet"
+_THEN = {"trials": ": its trial runs again", "epochs": "; its trial stands, without its curve", "studies": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +232,9 @@ class ResultStore:
         mine = [problem for problem in self.problems if f"/{study}/" in problem.name]
         if mine:
             more = f" (and {len(mine) - 1} more)" if len(mine) > 1 else ""
+            what = _THEN[mine[0].name.split("/")[0]]
             raise ForeignFileError(
-                f"{mine[0].why}{more} Run 'harness verify' to set it aside, "
-                "then resume: its trial runs again."
+                f"{mine[0].why}{more} Run 'harness verify' to set it aside, then resume{what}."
             )
 
     def merge_from(self, others: Iterable[ResultStore]) -> int:

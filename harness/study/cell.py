@@ -58,6 +58,10 @@ class CellRun:
         self.trials.update((trial.spec.id, trial) for trial in found)
         self.search.load(_record(trial) for trial in found if trial.spec.phase is Phase.SEARCH)
 
+    def _all(self, phase: Phase) -> list[Trial]:
+        """The trials of a phase; a copy, because a display asks from its own thread."""
+        return [trial for trial in tuple(self.trials.values()) if trial.spec.phase is phase]
+
     # -- what comes next ------------------------------------------------------------------------------
 
     def next_trial(self, *, asking: bool = True) -> Trial | None:
@@ -73,7 +77,7 @@ class CellRun:
         return trial
 
     def _next_search(self) -> Trial | None:
-        asked = [trial for trial in self.trials.values() if trial.spec.phase is Phase.SEARCH]
+        asked = self._all(Phase.SEARCH)
         number = max((trial.number for trial in asked), default=-1) + 1
         if len(asked) >= self.study.search.trials or self.exhausted:
             return None
@@ -120,7 +124,7 @@ class CellRun:
         winner = self.winner()
         if winner is None:
             return ()
-        known = [t for t in self.trials.values() if t.spec.phase is Phase.FINAL]
+        known = self._all(Phase.FINAL)
         plan = []
         for index in range(self.study.final.seeds):
             seed = derive_seed(self.study.seed, "final", index)
@@ -156,7 +160,7 @@ class CellRun:
 
     def search_over(self, *, asking: bool = True) -> bool:
         """Whether no search trial runs and none will be asked."""
-        search = [trial for trial in self.trials.values() if trial.spec.phase is Phase.SEARCH]
+        search = self._all(Phase.SEARCH)
         if not all(trial.state.final for trial in search):
             return False
         enough = len(search) >= self.study.search.trials or self.exhausted
@@ -168,14 +172,15 @@ class CellRun:
         return all(self._ended(trial.spec.id) for trial in plans)
 
     def planned(self) -> int:
-        """How many trials the cell will have, as far as that is known."""
-        search = self.study.search.trials
-        if self.exhausted:
-            search = sum(t.spec.phase is Phase.SEARCH for t in self.trials.values())
-        confirm = self.study.confirm.top * self.study.confirm.seeds if self.study.confirm.top > 1 else 0
+        """How many trials the cell will have, as far as that is known; earlier winners' trials count."""
         if self.search_over():
-            confirm = len(self.confirm_plan())
-        return search + confirm + self.study.final.seeds
+            plans = (*self.confirm_plan(), *self.final_plan())
+            return len(self.trials.keys() | {trial.spec.id for trial in plans})
+        search = int(min(self.study.search.trials, self.cell.space.size))
+        top = min(self.study.confirm.top, search)
+        confirm = top * self.study.confirm.seeds if top > 1 else 0
+        earlier = len(self._all(Phase.CONFIRM)) + len(self._all(Phase.FINAL))
+        return search + confirm + self.study.final.seeds + earlier
 
     def _ended(self, trial_id: str) -> bool:
         trial = self.trials.get(trial_id)
@@ -188,7 +193,7 @@ class CellRun:
             return False
         sign = 1.0 if self.cell.objectives[0].maximize else -1.0
         best, since = -math.inf, 0
-        search = [t for t in self.trials.values() if t.spec.phase is Phase.SEARCH and t.state.final]
+        search = [t for t in self._all(Phase.SEARCH) if t.state.final]
         for trial in sorted(search, key=lambda t: t.number):
             value = sign * trial.values[0] if trial.values else -math.inf
             since = 0 if value > best else since + 1

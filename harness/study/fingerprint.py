@@ -63,5 +63,14 @@ def refuse_if_changed(study: str, before: dict[str, Any], now: dict[str, Any]) -
         )
 
 
+def refuse_strangers(study: str, trials: set[str], now: str) -> None:
+    """Raise ResumeError if trials are there and none has this fingerprint."""
+    if trials and now not in trials:
+        raise ResumeError(
+            f"study '{study}' has trials of other settings (fingerprint {min(trials)}, now {now}), and the "
+            "launch row that names them is gone. Restore the settings, or launch under another name."
+        )
+
+
 def _json(value: Any) -> str:
     return content_id(value)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from harness.contracts.data import DatasetCard, Task
+from harness.errors import DataError, NonFiniteError
 from harness.train.forecast_metrics import forecast_metrics
 
 NAMES: Mapping[Task, tuple[str, ...]] = {
@@ -19,10 +20,16 @@ NAMES: Mapping[Task, tuple[str, ...]] = {
 def score(card: DatasetCard, output: Tensor, target: Tensor) -> dict[str, float]:
     """Metrics of outputs (N, classes) with targets (N,), or (N, horizon, variates) both.
 
-    Accuracy is a share in 0..1.
+    Accuracy is a share in 0..1. Raises NonFiniteError for outputs that are not finite: training diverged,
+    and no metric of them is a number. Raises DataError where the targets leave a metric undefined.
     """
+    if not bool(torch.isfinite(output).all()):
+        raise NonFiniteError("the network's outputs in evaluation are not finite: training diverged")
     if card.task == "forecasting":
-        return dict(forecast_metrics(output.double().numpy(), target.double().numpy()))
+        try:
+            return dict(forecast_metrics(output.double().numpy(), target.double().numpy()))
+        except DataError as error:
+            raise DataError(f"data set '{card.origin or card.name}': {error}") from None
     correct = (output.argmax(1) == target).sum()
     return {"accuracy": float(correct) / max(len(target), 1)}
 

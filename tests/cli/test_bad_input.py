@@ -105,6 +105,21 @@ def test_overrides(cli: Cli, study: Path) -> None:
     assert "key=value" in cli("check", study, "--set", "search.trials").line
 
 
+def test_forecasts_without_trivial_ones_are_refused_before_they_run(cli: Cli, tmp_path: Path) -> None:
+    """The board refuses them, and cells cannot be added to a study that has begun."""
+    (tmp_path / "load.csv").write_text("a\n" + "\n".join(str(i % 7) for i in range(300)))
+    file = tmp_path / "x.yaml"
+    file.write_text(
+        "name: x\ncells: [{dataset: {series: load.csv, window: 6, horizon: 2}, pipelines: [persistence]}]\n"
+    )
+    wanted = "Add to its pipelines: window-mean, train-mean, nlinear-ridge."
+    assert wanted in cli("launch", file, "--engine", "local", "--results", tmp_path / "r").line
+    assert not (tmp_path / "r").exists()
+    checked = cli("check", file)
+    assert checked.code == 0
+    assert wanted in " ".join(checked.out.split())
+
+
 def test_missing_data_says_name_origin_sha256_and_where(
     cli: Cli, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +207,28 @@ class TestStores:
         assert again(cli).code == 0
         assert len(ResultStore(toy).trials("toy")) == 12
         assert cli("verify").code == 0
+
+    def test_a_report_says_what_it_leaves_out(self, cli: Cli, toy: Path) -> None:
+        part = sorted((toy / "trials" / "toy").glob("*.parquet"))[0]
+        part.write_bytes(b"")
+        said = cli("report", "toy")
+        assert said.code == 0
+        assert f"left out: {part}" in said.err
+
+    def test_a_launch_row_that_cannot_be_read(self, cli: Cli, toy: Path) -> None:
+        (launch,) = (toy / "studies" / "toy").glob("*.parquet")
+        launch.write_bytes(b"PAR1")
+        for command in ("leaderboard", "report"):
+            said = cli(command, "toy").line
+            assert str(launch) in said
+            assert "harness verify" in said
+
+    def test_a_copied_row_is_named(self, cli: Cli, toy: Path) -> None:
+        part = sorted((toy / "trials" / "toy").glob("*.parquet"))[0]
+        shutil.copy(part, part.with_name("copy.parquet"))
+        said = cli("verify")
+        assert said.code == 1
+        assert f"trial {part.name[:16]} of 'toy' ended more than once" in said.out
 
     def test_a_newer_schema(self, cli: Cli, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         row = ResultStore(toy).trials("toy").iloc[0].to_dict()

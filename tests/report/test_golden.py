@@ -30,7 +30,9 @@ def wobble(i: int) -> float:
 def classification() -> Tables:
     """Three arms: pretraining shared by seeds, failed seeds, a shared device, an unfinished seed."""
     arms = (("direct", 0.90, 60.0, 0.0), ("pipe-s", 0.93, 30.0, 10.0), ("ann", 0.95, 12.0, 0.0))
-    tables = Tables(cells=[cell(f"digits/{name}") for name, *_ in arms], protocol={"baseline": "direct"})
+    tables = Tables(
+        cells=[cell(f"digits/{name}", classes=10) for name, *_ in arms], protocol={"baseline": "direct"}
+    )
     for a, (name, top, own, pretrain) in enumerate(arms):
         common = {"cell": f"digits/{name}", "pipeline": name}
         for number in range(3 - (name == "ann")):

@@ -51,6 +51,36 @@ def test_mean_interval_worst_and_every_seed() -> None:
     assert (row.rank, row.failed, row.flags) == ((1, 1), 0, ())
 
 
+def test_failed_seeds_count_in_the_other_metrics_too() -> None:
+    tables = Tables(cells=[cell(classes=10)])
+    five(tables, (0.8, 0.8), test=json.dumps({"accuracy": 0.8, "last_accuracy": 0.6, "loss": 0.5, "x": 1.0}))
+    tables.add(failed(seed=9))
+    found = dict(only(tables).metrics)
+    assert found["last_accuracy"].mean == pytest.approx((0.6 + 0.6 + 0.1) / 3)
+    assert found["loss"].mean == pytest.approx((0.5 + 0.5 + math.log(10)) / 3)
+    assert (found["x"].n, found["x"].mean) == (2, 1.0)  # nobody knows what chance is
+
+
+def test_costs_have_no_chance_level() -> None:
+    tables = Tables(cells=[cell(chance=0.1, classes=10)], protocol={"objectives": ["synops min"]})
+    five(tables, (100.0, 120.0)).add(failed(seed=9))
+    row = only(tables)
+    assert row.seeds[-1].value == 120.0
+    assert "no chance" in codes(row)
+
+
+def test_a_failed_forecast_scores_the_train_mean_even_below_zero() -> None:
+    cells = [cell(f"ett/{n}", task="forecasting", chance=0.0) for n in ("lif", *TRIVIAL)]
+    tables = Tables(cells=cells, protocol={"objectives": ["r2 max"]})
+    for one in cells:
+        r2 = -0.7 if one["pipeline"] == "train-mean" else 0.9
+        test = json.dumps({"r2": r2})
+        tables.add(trial(cell=one["cell"], seed=1, test_value=r2, test=test), [0.5])
+    tables.add(failed(cell="ett/lif", seed=2))
+    row = next(row for row in board_of(tables).groups[0].rows if row.cell == "ett/lif")
+    assert [seed.value for seed in row.seeds] == [0.9, -0.7]
+
+
 def test_failed_seeds_score_chance_and_are_counted() -> None:
     tables = five(Tables(), (0.8, 0.8, 0.8, 0.8))
     tables.add(failed(seed=9))

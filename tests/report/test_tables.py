@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 
 import pytest
@@ -16,6 +17,7 @@ from harness.report.sheets import pairs
 from harness.report.stats import Ratio, Summary
 from harness.report.tables import render_csv, render_latex, render_markdown, render_terminal
 from harness.report.values import Board
+from harness.spec.values import TRIVIAL
 from tests.report.synthetic import Tables, cell, failed, race, trial
 from tests.report.test_published import FOLDER
 
@@ -158,3 +160,22 @@ def test_two_seeds_separate_no_gap() -> None:
         tables.add(trial(seed=seed, test_value=other, cell="digits/ann"))
     text = render_markdown(leaderboard(*tables.frames(), study="demo"))
     assert "none, there are too few seeds" in text
+
+
+def test_a_narrow_terminal_leaves_out_columns_and_breaks_no_number() -> None:
+    cells = [cell(f"ett/{name}", task="forecasting", chance=0.0) for name in ("forecast-snn", *TRIVIAL)]
+    tables = Tables(cells=cells, protocol={"objectives": ["r2 max"]})
+    test = json.dumps({"r2": 0.9, "rse": 0.1234, "mae": 12.3456, "mse": 123.456, "r2_variate_mean": 0.8765})
+    for one in cells:
+        for seed in (1, 2):
+            tables.add(trial(cell=one["cell"], seed=seed, test_value=0.9, test=test), [0.5])
+    said = {}
+    for width in (60, 80, 140):
+        console = Console(file=io.StringIO(), width=width)
+        render_terminal(leaderboard(*tables.frames(), study="demo"), console)
+        said[width] = console.file.getvalue()  # type: ignore[attr-defined]
+        assert "nlinear-ridge" in said[width]
+        assert all(len(line) <= width for line in said[width].splitlines())
+    assert "left out, the terminal is narrow" in said[60]
+    assert "0.8765" not in said[60]
+    assert "left out" not in said[140]

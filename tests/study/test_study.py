@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from harness.engine.local import LocalEngine
 from harness.errors import ForeignFileError, LockedError, ResumeError, StoreError
+from harness.spec.plan import describe_plan
 from harness.spec.values import StudySpec
 from harness.store.lock import StudyLock
 from harness.store.results import ResultStore
 from harness.study import Study
+from harness.study.director import StudyDirector
 from harness.trial import Phase, TrialSpec
 from tests.conftest import MakeStudy
 from tests.tables import assert_whole
@@ -93,6 +97,37 @@ def test_all_cells_get_the_same_final_seeds(make_study: MakeStudy, tmp_path: Pat
     assert not set(seeds[0]) & set(rows[rows["phase"] == "search"]["seed"])
 
 
+def test_a_limit_on_what_a_network_has_not_is_kept(make_study: MakeStudy, tmp_path: Path) -> None:
+    """A network without spiking neurons fires no spikes; a study with one beside others goes on."""
+    summary = Study(make_study(*SMALL, "limits={spikes: 1.0e5}"), tmp_path / "r").run(LocalEngine())
+    assert (summary.finished, summary.failed, summary.planned) == (6, 0, 6)
+
+
+def test_one_configuration_is_planned_as_it_runs(make_study: MakeStudy, tmp_path: Path) -> None:
+    changes = (*SMALL, "space.lr=null", "confirm={top: 3, seeds: 2}")
+    spec = make_study(*changes)
+    snapshots = []
+
+    @contextmanager
+    def watch(director: StudyDirector) -> Iterator[None]:
+        snapshots.append(director.snapshot())
+        yield
+
+    summary = Study(spec, tmp_path / "r").run(LocalEngine(), watch=watch)
+    assert describe_plan(spec).trials == snapshots[0].planned == summary.planned == summary.finished == 4
+
+
+def test_a_launch_row_set_aside_hides_no_other_settings(make_study: MakeStudy, tmp_path: Path) -> None:
+    root = tmp_path / "r"
+    run(make_study(*SMALL), root)
+    (launch,) = (root / "studies" / "toy").glob("*.parquet")
+    launch.write_bytes(launch.read_bytes()[:50])
+    assert len(ResultStore(root).quarantine()) == 1
+    with pytest.raises(ResumeError, match="trials of other settings"):
+        run(make_study(*SMALL, "fixed.batch_size=4"), root)
+    assert run(make_study(*SMALL), root) == 0
+
+
 def test_an_id_is_pinned(make_study: MakeStudy) -> None:
     cell = make_study(*SMALL).cells[0]
     spec = TrialSpec(
@@ -105,3 +140,21 @@ def test_an_id_is_pinned(make_study: MakeStudy) -> None:
         objectives=make_study(*SMALL).objectives,
     )
     assert spec.id == "8786f269e2fb6897"
+
+
+def test_a_search_that_goes_on_counts_the_trials_of_earlier_winners(
+    make_study: MakeStudy, tmp_path: Path
+) -> None:
+    root, counts = tmp_path / "r", set()
+
+    @contextmanager
+    def watch(director: StudyDirector) -> Iterator[None]:
+        yield
+        now = director.snapshot()
+        counts.add((now.finished, now.planned))
+
+    Study(make_study(*SMALL, "confirm={top: 2, seeds: 1}"), root).run(LocalEngine(), watch=watch)
+    longer = make_study(*SMALL, "confirm={top: 2, seeds: 1}", "search.trials=9")
+    summary = Study(longer, root).run(LocalEngine(), watch=watch)
+    assert all(finished == planned for finished, planned in counts)
+    assert summary.finished == len(ResultStore(root).trials("toy")) > 9 * 2 + 4 + 2

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from harness.contracts.data import DatasetCard
 from harness.contracts.registry import load_plugins
+from harness.errors import DataError, NonFiniteError
 from harness.train.access import Access, ProtocolError
 from harness.train.attempt import run_attempt
+from harness.train.metrics import score
 from harness.train.task import Task
 from harness.trial import DatasetRef, EpochRow, Objective, Phase, State, TrialEnd, TrialSpec, freeze
 from tests.conftest import TOY
@@ -143,6 +148,21 @@ def test_an_exploding_rate_fails_without_a_number(tmp_path: Path) -> None:
     _, end = run(make_task(tmp_path, mode="nan"))
     assert end is not None
     assert (end.state, end.reason, end.values) == (State.FAILED, "non-finite", ())
+
+
+def test_outputs_that_diverge_after_the_last_update_fail_without_a_number(tmp_path: Path) -> None:
+    _, end = run(make_task(tmp_path, mode="diverge", epochs=1))
+    assert end is not None
+    assert (end.state, end.reason, end.values) == (State.FAILED, "non-finite", ())
+    assert "outputs in evaluation" in end.detail
+
+
+def test_a_forecast_that_diverges_is_the_trials_fault_and_short_data_is_not() -> None:
+    card = DatasetCard("load", "1", "forecasting", "nlc", (4, 1), (9, 9, 9), horizon=2, origin="load.csv")
+    with pytest.raises(NonFiniteError):
+        score(card, torch.full((3, 2, 1), math.nan), torch.rand(3, 2, 1))
+    with pytest.raises(DataError, match=r"data set 'load.csv': .* undefined"):
+        score(card, torch.rand(3, 2, 1), torch.ones(3, 2, 1))
 
 
 def test_an_unmeasured_objective_is_named(tmp_path: Path) -> None:
