@@ -27,7 +27,10 @@ SHA256: Final = {
     8: "1f704164da5b35b3a8719f96facb806c3d05258a8d76f21407368923928950d8",
     16: "e0f40c454c74ff67a4f6838898366b5a50ba91a8c4acafa4e7d4134f4ab20c2f",
 }
-EVENTS_SHA256: Final = "40fb61d41a66a97dda1e26d0ac9b86af97d47af9c3835c08157165e50b93693f"
+EVENTS_SHA256: Final = {
+    8: "b85b8b728e20d94509e3ea7daef5e7d435ed9842ca863b89f79d5ceba86ffb68",
+    16: "40fb61d41a66a97dda1e26d0ac9b86af97d47af9c3835c08157165e50b93693f",
+}
 _SPLITS_SEED: Final = ("digits", "splits", 1)
 
 
@@ -105,30 +108,33 @@ class Digits(Dataset):
 
 
 class DigitsEvents(Dataset):
-    """The digits through the ODG generator: eight event frames (8, 2, 20, 20), sample first.
+    """The digits through the ODG generator: eight event frames (8, 2, 20, 20), sample first; with `pixels: 8`
+    those of the images as they are, (8, 2, 12, 12).
 
     As the miniature of the paper: no resize, no window, no least number of events.
     """
 
     name: ClassVar[str] = "digits-events"
+    Options: ClassVar[type[BaseModel]] = DigitsOptions
 
     def card(self) -> DatasetCard:
         """The card; no file is needed."""
+        pixels = self.options.pixels
         return DatasetCard(
             name=self.name,
             revision="1",
             layout="ntchw",
-            shape=(STEPS, 2, 20, 20),
-            sha256=EVENTS_SHA256,
-            notes="ODG of the doubled digits; channel 0 brighter, 1 darker; splits as in digits",
+            shape=(STEPS, 2, pixels + 4, pixels + 4),
+            sha256=EVENTS_SHA256[pixels],
+            notes=f"ODG of the digits at {pixels} x {pixels}; channel 0 brighter, 1 darker; splits as in digits",
             **_FACTS,
         )
 
     def prepare(self) -> Arrays:
-        """`x` (1797, 8, 2, 20, 20) uint8 and `y` (1797,). Raises DataError if they changed."""
-        images, y = digits(16)
+        """`x` (1797, 8, 2, 20, 20) or (1797, 8, 2, 12, 12) uint8, `y` (1797,). Raises DataError if changed."""
+        images, y = digits(self.options.pixels)
         x = frames_btchw(images.astype(np.float64)).view(np.uint8)
-        return guard(self.name, {"x": x, "y": y}, EVENTS_SHA256)
+        return guard(self.name, {"x": x, "y": y}, EVENTS_SHA256[self.options.pixels])
 
     def split(self, arrays: Arrays, name: SplitName) -> Split:
         """A stratified split, the same as that of `digits`."""
