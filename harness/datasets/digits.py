@@ -126,12 +126,12 @@ class DigitsEvents(Dataset):
             layout="ntchw",
             shape=(STEPS, 2, pixels + 4, pixels + 4),
             sha256=EVENTS_SHA256[pixels],
-            notes=f"ODG of the digits at {pixels} x {pixels}; channel 0 brighter, 1 darker; splits as in digits",
+            notes=f"ODG of digits at {pixels} x {pixels}; channel 0 brighter, 1 darker; digits' splits",
             **_FACTS,
         )
 
     def prepare(self) -> Arrays:
-        """`x` (1797, 8, 2, 20, 20) or (1797, 8, 2, 12, 12) uint8, `y` (1797,). Raises DataError if changed."""
+        """`x` (1797, 8, 2, 20, 20) or (1797, 8, 2, 12, 12) uint8 and `y`. Raises DataError if changed."""
         images, y = digits(self.options.pixels)
         x = frames_btchw(images.astype(np.float64)).view(np.uint8)
         return guard(self.name, {"x": x, "y": y}, EVENTS_SHA256[self.options.pixels])
