@@ -10,6 +10,9 @@ from typing import Any
 from harness.ids import content_id
 from harness.space import Params, Scalar
 
+#: Pipelines that every forecasting board has beside the others, or it is not printed.
+TRIVIAL_FORECASTS = ("persistence", "window-mean", "train-mean", "nlinear-ridge")
+
 Items = tuple[tuple[str, Any], ...]
 
 

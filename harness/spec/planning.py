@@ -12,7 +12,7 @@ from harness.spec.costs import PastCosts
 from harness.spec.fit import domain_text
 from harness.spec.scalars import echo
 from harness.spec.values import Cell, Items, StudySpec
-from harness.trial import Phase
+from harness.trial import TRIVIAL_FORECASTS, DatasetRef, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,4 +202,21 @@ def _notes(spec: StudySpec) -> tuple[str, ...]:
         notes.append(f"final: {spec.final.seeds} seeds; an honest leaderboard has 5 or more.")
     if spec.final.legacy_test_curve:
         notes.append("final: every epoch is scored on test under legacy_ names; nothing selects by them.")
-    return tuple(notes)
+    return (*notes, *_without_baselines(spec))
+
+
+def _without_baselines(spec: StudySpec) -> list[str]:
+    """Forecasting boards that will not be printed, and what to add."""
+    boards: dict[DatasetRef, set[str]] = {}
+    for cell in spec.cells:
+        boards.setdefault(cell.dataset, set()).add(cell.pipeline)
+    notes = []
+    for ref, pipelines in boards.items():
+        missing = [name for name in TRIVIAL_FORECASTS if name not in pipelines]
+        kind = registry.dataset(ref.name)
+        if missing and kind(kind.Options(**dict(ref.options))).card().task == "forecasting":
+            notes.append(
+                f"{ref.name}: a forecasting board is printed with its trivial baselines only; add to the "
+                f"data set's pipelines: {', '.join(missing)}."
+            )
+    return notes
