@@ -14,10 +14,12 @@ from typing import ClassVar
 
 from pydantic import BaseModel, field_validator
 
+from harness.contracts.data import DatasetCard
 from harness.datasets._files import file_sha256
 from harness.datasets.series_base import SeriesDataset
-from harness.datasets.series_frame import Reading, Series, read_series
-from harness.datasets.series_windows import WindowOptions
+from harness.datasets.series_frame import Reading, read_series
+from harness.datasets.series_gaps import Series
+from harness.datasets.series_windows import WindowOptions, normalized
 from harness.errors import DataError
 
 
@@ -27,6 +29,7 @@ class FileOptions(WindowOptions):
     path: str
     time: str | None = None
     separator: str = ","
+    decimal: str = "."
     header: bool | None = None
     key: str = ""
 
@@ -38,12 +41,20 @@ class FileOptions(WindowOptions):
             raise ValueError(f"separator {value!r} must be one character, for instance ';'")
         return value
 
+    @field_validator("decimal")
+    @classmethod
+    def _point_or_comma(cls, value: str) -> str:
+        if value not in (".", ","):
+            raise ValueError(f"decimal {value!r} must be '.' or ','")
+        return value
+
     def reading(self) -> Reading:
         """The options that concern the file."""
         return Reading(
             columns=self.columns,
             time=self.time,
             separator=self.separator,
+            decimal=self.decimal,
             header=self.header,
             key=self.key,
             missing=self.missing,
@@ -75,6 +86,13 @@ class OwnSeries(SeriesDataset):
         rows, variates = self.read().values.shape
         return rows, variates
 
+    def card(self) -> DatasetCard:
+        """The card. Raises DataError where the file is wrong or a variate is constant."""
+        card, path = super().card(), self.path
+        stat = path.stat()
+        _check(path, stat.st_size, stat.st_mtime_ns, self.options)
+        return card
+
     def read(self) -> Series:
         """The series. Raises DataError."""
         path = self.path
@@ -94,3 +112,9 @@ class OwnSeries(SeriesDataset):
 @lru_cache(maxsize=4)
 def _read(path: Path, size: int, mtime_ns: int, reading: Reading) -> Series:
     return read_series(path, reading, "series")
+
+
+@lru_cache(maxsize=16)
+def _check(path: Path, size: int, mtime_ns: int, options: FileOptions) -> None:
+    series = _read(path, size, mtime_ns, options.reading())
+    normalized(series.values, series.names, options, "series")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from harness.contracts.data import Arrays, Dataset, DatasetCard, Split, SplitName
-from harness.datasets.series_frame import Series, time_features
+from harness.datasets.series_frame import time_features
+from harness.datasets.series_gaps import Series
 from harness.datasets.series_windows import (
     WindowOptions,
     WindowSplit,
@@ -92,6 +94,31 @@ class SeriesDataset(Dataset):
             arrays["time"] = time_features(series.times)
         return arrays
 
+    def facts(self, arrays: Arrays) -> Mapping[str, Any]:
+        """How the series became windows, defaults included, and what was filled.
+
+        ``statistics`` says which rows the normalisation saw: the papers' whole-series rules leak the test
+        rows into it. ``filled`` counts filled values, ``inserted`` the steps that had no row.
+        """
+        options: WindowOptions = self.options
+        rows = len(arrays["values"])
+        filled, inserted = (int(n) for n in arrays["filled"])
+        return {
+            "rows": rows,
+            "variates": int(arrays["values"].shape[1]),
+            "time_inputs": 5 * options.time_features,
+            "window": options.window,
+            "horizon": options.horizon,
+            "stride": options.stride,
+            "eval_stride": options.eval_stride,
+            "split": list(options.borders) or {"train": options.train, "test": options.test},
+            "normalize": options.normalize,
+            "statistics": statistics(rows, options, self.name),
+            "missing": options.missing,
+            "filled": filled,
+            "inserted": inserted,
+        }
+
     def split(self, arrays: Arrays, name: SplitName) -> Split:
         """The windows of one split."""
         options: WindowOptions = self.options
@@ -100,17 +127,24 @@ class SeriesDataset(Dataset):
         return WindowSplit(values, index, options, arrays.get("time"))
 
 
+def statistics(rows: int, options: WindowOptions, name: str) -> str:
+    """The rows that the normalisation looks at, in words."""
+    if options.normalize == "none":
+        return "no row"
+    if options.normalize == "train":
+        return f"training rows 0..{training_rows(rows, options, name) - 1}"
+    return f"all rows 0..{rows - 1}, the test rows too"
+
+
 def describe(rows: int, options: WindowOptions, name: str) -> str:
     """What was done to the series, in words, for the card."""
-    seen = training_rows(rows, options, name) if options.normalize == "train" else rows
     parts = [
         f"{rows} rows; window {options.window}, horizon {options.horizon}",
         f"stride {options.stride}, {options.eval_stride} in evaluation",
         f"split by rows {list(options.borders)}"
         if options.borders
         else f"split {options.train:g} train, {options.test:g} test of the windows",
-        f"normalize {options.normalize}, statistics of "
-        + ("no row" if options.normalize == "none" else f"rows 0..{seen - 1}"),
+        f"normalize {options.normalize}, statistics of {statistics(rows, options, name)}",
         f"missing: {options.missing}",
     ]
     return "; ".join(parts)

@@ -5,30 +5,19 @@ Axes: n rows in time, C variates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.datasets.series_gaps import Missing, Place, Series, filled, regular
 from harness.datasets.series_hdf import read_hdf
 from harness.errors import DataError, UnknownNameError
 
-Missing = Literal["error", "ffill", "interpolate", "zero", "keep"]
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
-
-
-@dataclass(frozen=True)
-class Series:
-    """Values (n, C), the variates' names, time stamps (n,) in seconds or None, and what was filled."""
-
-    values: NDArray[np.float64]
-    names: tuple[str, ...]
-    times: NDArray[np.datetime64] | None = None
-    filled: int = 0
-    inserted: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,13 +25,15 @@ class Reading:
     """How a file is read.
 
     ``columns`` are the variates to keep (none: all), ``time`` the column of time stamps (None: the
-    first one if it is not a number; "": none), ``header`` whether the first line holds names (None:
-    if it is not all numbers), ``key`` the table inside an HDF5 file.
+    first one if it is not a number; "": none), ``separator`` " " any run of blanks, ``decimal`` the mark
+    before a number's fraction, ``header`` whether the first line holds names (None: if it is not all
+    numbers), ``key`` the table inside an HDF5 file.
     """
 
     columns: tuple[str, ...] = ()
     time: str | None = None
     separator: str = ","
+    decimal: str = "."
     header: bool | None = None
     key: str = ""
     missing: Missing = "error"
@@ -57,26 +48,29 @@ def read_series(path: Path, reading: Reading, name: str) -> Series:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     kind = next((s for s in reversed(suffixes) if s != ".gz"), "")
     where = f"data set '{name}': {path.name}"
+    first: int | None = None
     try:
         if kind in (".h5", ".hdf5", ".hdf"):
-            frame, first = read_hdf(path, reading.key, where), 0
+            frame = read_hdf(path, reading.key, where)
         elif kind in (".parquet", ".pq"):
-            frame, first = _with_index(pd.read_parquet(path)), 0
+            frame = _with_index(pd.read_parquet(path))
         elif kind in (".csv", ".txt", ".tsv"):
             frame, first = _read_text(path, reading, where)
         else:
             raise DataError(f"{where}: known are .csv, .txt, .parquet and .h5, csv and txt also .gz")
     except (OSError, ValueError) as error:  # pandas and pyarrow raise many kinds of ValueError
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"{where}: cannot be read: {line}") from None
+        more = " Save it as UTF-8." if isinstance(error, UnicodeDecodeError) else ""
+        raise DataError(f"{where}: cannot be read: {line}.{more}") from None
     frame.columns = [str(column) for column in frame.columns]
-    times, frame = _take_times(frame, reading, where, first)
+    place = Place(where, first)
+    times, frame = _take_times(frame, reading, place)
     frame = _chosen(frame, reading.columns, where)
-    values = _numbers(frame, where, first)
+    values = _numbers(frame, place)
     series = Series(values, tuple(frame.columns), times)
     if times is not None:
-        series = _regular(series, reading.missing, where, first)
-    return _filled(series, reading.missing, where, first)
+        series = regular(series, reading.missing, place)
+    return filled(series, reading.missing, place)
 
 
 def _read_text(path: Path, reading: Reading, where: str) -> tuple[pd.DataFrame, int]:
@@ -90,11 +84,13 @@ def _read_text(path: Path, reading: Reading, where: str) -> tuple[pd.DataFrame, 
                 f"{where}: the first line has no '{reading.separator}' but has "
                 f"'{text}' ({_SEPARATORS[other]}). Set separator: \"{text}\"."
             )
-    cells = str(head).split(reading.separator)
+    cells = str(head).split(None if reading.separator == " " else reading.separator)
+    cells = [cell.replace(reading.decimal, ".") for cell in cells]
     header = reading.header if reading.header is not None else not all(map(_is_number, cells))
     frame = pd.read_csv(
         path,
-        sep=reading.separator,
+        sep=r"\s+" if reading.separator == " " else reading.separator,
+        decimal=reading.decimal,
         header=0 if header else None,
         float_precision="round_trip",
         low_memory=False,
@@ -119,7 +115,7 @@ def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _take_times(
-    frame: pd.DataFrame, reading: Reading, where: str, first: int
+    frame: pd.DataFrame, reading: Reading, place: Place
 ) -> tuple[NDArray[np.datetime64] | None, pd.DataFrame]:
     """Time stamps in seconds (UTC where they carry a zone), and the table without them."""
     column = reading.time
@@ -130,12 +126,17 @@ def _take_times(
             return None, frame
         column = str(frame.columns[0])
     if column not in frame.columns:
-        raise DataError(f"{where}: {UnknownNameError('column', column, frame.columns)}")
+        raise DataError(f"{place.where}: {UnknownNameError('column', column, frame.columns)}")
+    if pd.api.types.is_numeric_dtype(frame[column]):
+        raise DataError(
+            f"{place.where}: column '{column}' holds numbers, not time stamps such as 2020-01-31 13:00. "
+            'Write dates, or set time: "" and choose the variates with columns: [..].'
+        )
     stamps = pd.to_datetime(frame[column], errors="coerce", utc=True, format="mixed")
     if stamps.isna().any():
         row = int(np.flatnonzero(stamps.isna())[0])
         raise DataError(
-            f"{where}:{first + row}: column '{column}': '{frame[column].iloc[row]}' is no time stamp. "
+            f"{place.row(row)}: column '{column}': '{frame[column].iloc[row]}' is no time stamp. "
             'Name the column of time stamps with time: .., or set time: "" where there is none.'
         )
     times = stamps.dt.tz_localize(None).to_numpy().astype("datetime64[s]")
@@ -152,7 +153,7 @@ def _chosen(frame: pd.DataFrame, columns: tuple[str, ...], where: str) -> pd.Dat
     return frame
 
 
-def _numbers(frame: pd.DataFrame, where: str, first: int) -> NDArray[np.float64]:
+def _numbers(frame: pd.DataFrame, place: Place) -> NDArray[np.float64]:
     """The cells as numbers, NaN where one is missing. Raises DataError with the first other cell."""
     for column in frame.columns:
         cells = frame[column]
@@ -163,79 +164,21 @@ def _numbers(frame: pd.DataFrame, where: str, first: int) -> NDArray[np.float64]
             bad[:] = True
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
+            found = str(cells.iloc[row])
+            comma = 'Set decimal: ",". ' if _is_number(found.replace(",", ".")) else ""
             raise DataError(
-                f"{where}:{first + row}: column '{column}': '{cells.iloc[row]}' is not a number. "
-                "Correct it, or choose the numeric columns with columns: [..]."
+                f"{place.row(row)}: column '{column}': '{found}' is not a number. {comma or 'Correct it, '}"
+                + ("" if comma else "or choose the numeric columns with columns: [..].")
             )
     values: Any = frame.apply(pd.to_numeric).to_numpy(dtype=np.float64)
     infinite = np.isinf(values)
     if infinite.any():
         row, at = (int(i[0]) for i in np.nonzero(infinite))
-        raise DataError(f"{where}:{first + row}: column '{frame.columns[at]}' is infinite.")
+        raise DataError(
+            f"{place.row(row)}: column '{frame.columns[at]}' is infinite. Correct the cell, or empty it and "
+            "set missing: ffill, interpolate or zero."
+        )
     return np.ascontiguousarray(values)
-
-
-def _regular(series: Series, missing: Missing, where: str, first: int) -> Series:
-    """Time stamps sorted, unique and of one step; missing steps become NaN rows (error, keep: not)."""
-    times = series.times
-    if times is None or len(times) < 2:
-        return series
-    steps = np.diff(times).astype(np.int64)
-    if (steps <= 0).any():
-        row = int(np.flatnonzero(steps <= 0)[0]) + 1
-        what = "is there twice" if steps[row - 1] == 0 else f"comes after {times[row - 1]}"
-        raise DataError(
-            f"{where}:{first + row}: time stamp {times[row]} {what}. Sort the rows by time and keep "
-            "one row a time stamp."
-        )
-    if missing == "keep":
-        return series
-    step = int(np.median(steps))
-    if (steps % step).any():
-        row = int(np.flatnonzero(steps % step)[0]) + 1
-        raise DataError(
-            f"{where}:{first + row}: {steps[row - 1]} s after the row before; the usual step is "
-            f"{step} s. Resample the series to one step."
-        )
-    if (steps == step).all():
-        return series
-    row = int(np.flatnonzero(steps != step)[0]) + 1
-    total = int((times[-1] - times[0]).astype(np.int64)) // step + 1
-    inserted = total - len(times)
-    if missing == "error":
-        raise DataError(
-            f"{where}:{first + row}: {steps[row - 1] // step - 1} steps are missing before "
-            f"{times[row]} ({inserted} in all). Set missing: ffill, interpolate or zero to fill them."
-        )
-    at = (times - times[0]).astype(np.int64) // step
-    values = np.full((total, series.values.shape[1]), np.nan)
-    values[at] = series.values
-    grid = times[0] + np.arange(total) * np.timedelta64(step, "s")
-    return replace(series, values=values, times=grid, inserted=inserted)
-
-
-def _filled(series: Series, missing: Missing, where: str, first: int) -> Series:
-    """NaN filled as asked; leading ones take the first value that follows."""
-    gaps = np.isnan(series.values)
-    if not gaps.any():
-        return series
-    row, column = (int(i[0]) for i in np.nonzero(gaps))
-    label = series.names[column]
-    if missing in ("error", "keep"):
-        raise DataError(
-            f"{where}:{first + row}: column '{label}' has no value ({int(gaps.sum())} missing in all). "
-            "Set missing: ffill, interpolate or zero to fill them."
-        )
-    empty = gaps.all(axis=0)
-    if empty.any() and missing != "zero":
-        raise DataError(f"{where}: column '{series.names[int(np.argmax(empty))]}' has no value at all.")
-    frame = pd.DataFrame(series.values)
-    if missing == "zero":
-        frame = frame.fillna(0.0)
-    else:
-        frame = frame.interpolate() if missing == "interpolate" else frame
-        frame = frame.ffill().bfill()
-    return replace(series, values=frame.to_numpy(dtype=np.float64), filled=int(gaps.sum()))
 
 
 def time_features(times: NDArray[np.datetime64]) -> NDArray[np.float32]:

@@ -26,8 +26,12 @@ def read_hdf(path: Path, key: str, where: str) -> pd.DataFrame:
         if key.strip("/") not in tables:
             if key:
                 raise DataError(f"{where}: {UnknownNameError('table', key, tables)}")
-            found = ", ".join(tables) or "none"
-            raise DataError(f"{where}: say which table with key: .. Known: {found}")
+            if not tables:
+                raise DataError(
+                    f"{where}: no table inside; store a matrix (rows, variates), or a frame in pandas' fixed "
+                    "format."
+                )
+            raise DataError(f"{where}: say which table with key: .. Known: {', '.join(tables)}")
         node = file[key.strip("/")]
         return _fixed_frame(node, where) if isinstance(node, h5py.Group) else _matrix(node, where)
 

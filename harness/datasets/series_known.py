@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from harness.datasets._files import data_root, file_sha256, verify
 from harness.datasets.series_base import SeriesDataset
-from harness.datasets.series_frame import Missing, Reading, Series, read_series
+from harness.datasets.series_frame import Reading, read_series
+from harness.datasets.series_gaps import Missing, Series
 from harness.datasets.series_windows import WindowOptions
 from harness.errors import DataError, MissingDataError
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, field_validator
 
 from harness.datasets._files import package_path, verify
 from harness.datasets.series_base import SeriesDataset
-from harness.datasets.series_frame import Series
+from harness.datasets.series_gaps import Series
 from harness.datasets.series_windows import WindowOptions
 from harness.errors import DataError, UnknownNameError
 from harness.ids import derive_seed

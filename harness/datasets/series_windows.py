@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import field_validator
 
 from harness.contracts.data import Batch, Index, NoOptions, SplitName, index_digest
-from harness.datasets.series_frame import Missing
+from harness.datasets.series_gaps import Missing
 from harness.errors import DataError
 
 Normalize = Literal["train", "leaky-max", "leaky-variate", "leaky-scalar", "none"]

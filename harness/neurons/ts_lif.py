@@ -9,6 +9,8 @@ time position (:meth:`TSLIF.widen`); constants belong to one neuron, never to a 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import chain
 from typing import Literal
 
 import torch
@@ -27,7 +29,7 @@ CODE = "kkking-kk/TS-LIF a59826a"
 
 
 class TSLIFParams(ParamsModel):
-    """The seven constants of Eq. 5-6; the code's free ones start at the same values."""
+    """The seven constants of Eq. 5-6, each learned or fixed; the code form starts at the same values."""
 
     form: Literal["code", "paper"] = param(
         "code", "paper: tied gains, one mix; code: free constants, reset at once", source=PAPER
@@ -45,10 +47,13 @@ class TSLIFParams(ParamsModel):
     v_threshold: float = param(
         1.0, "firing threshold", unit="membrane potential", low=0.01, high=100.0, log=True
     )
-    learn_decay: bool = param(True, "whether decays (code: and input gains) are learned")
-    learn_coupling: bool = param(True, "whether b1 and b2 are learned")
-    learn_reset: bool = param(False, "whether g1 and g2 are learned")
-    learn_mix: bool = param(True, "whether the output's weights are learned")
+    learn_a1: bool = param(True, "whether a1 (code: and the dendrite's input gain) is learned")
+    learn_a2: bool = param(True, "whether a2 (code: and the soma's input gain) is learned")
+    learn_b1: bool = param(True, "whether b1 is learned")
+    learn_b2: bool = param(True, "whether b2 is learned")
+    learn_g1: bool = param(False, "whether g1 is learned")
+    learn_g2: bool = param(False, "whether g2 is learned")
+    learn_kappa: bool = param(True, "whether kappa (code: the two output weights) is learned")
     surrogate: SurrogateParams = SurrogateParams()
 
 
@@ -81,9 +86,7 @@ class TSLIF(Neuron):
     name = "ts-lif"
     Params = TSLIFParams
     low, high = -math.inf, math.inf
-    decay: Tensor
-    coupling: Tensor
-    reset: Tensor
+    fixed: Tensor
     mix: Tensor
     tie: Tensor
     offset: Tensor
@@ -93,22 +96,18 @@ class TSLIF(Neuron):
         p = self.params
         self.late = p.form == "paper"
         self.axis = -1
-        self.rule = Rule(p.v_threshold, p.surrogate.value(), self.late, resets=p.learn_reset)
-        decay = [p.a1, p.a2] if self.late else [p.a1, p.a2, 1.0 - p.a1, 1.0 - p.a2]
-        self._constant("decay", torch.tensor(decay), learned=p.learn_decay)
-        self._constant("coupling", torch.tensor([p.b1, p.b2]), learned=p.learn_coupling)
-        self._constant("reset", torch.tensor([p.g1, p.g2]), learned=p.learn_reset)
-        tie, offset = _ties(len(decay))
+        resets = p.learn_g1 or p.learn_g2
+        self.rule = Rule(p.v_threshold, p.surrogate.value(), self.late, resets=resets)
+        learned, fixed = _stored(p)
+        self.learned = tuple(learned)
+        for group, names in learned.items():
+            setattr(self, group, nn.Parameter(torch.tensor([_start(p, name) for name in names])))
+        self.register_buffer("fixed", torch.tensor([_start(p, name) for name in fixed]))
+        tie, offset = _ties([*chain(*learned.values()), *fixed])
         self.register_buffer("tie", tie, persistent=False)
         self.register_buffer("offset", offset, persistent=False)
         self.widen(1)
         compiled.prepare(compiled.ts_lif_loops)
-
-    def _constant(self, name: str, value: Tensor, *, learned: bool) -> None:
-        if learned:
-            setattr(self, name, nn.Parameter(value))
-        else:
-            self.register_buffer(name, value)
 
     def widen(self, features: int, axis: int = -1) -> TSLIF:
         """Give every feature its own output weights; ``axis`` counts from the end (-1: last).
@@ -122,12 +121,16 @@ class TSLIF(Neuron):
             mix = torch.randn(2, features)
         for store in (self._parameters, self._buffers):
             store.pop("mix", None)
-        self._constant("mix", kappa if self.late else mix, learned=self.params.learn_mix)
+        start = kappa if self.late else mix
+        if self.params.learn_kappa:
+            self.mix = nn.Parameter(start)
+        else:
+            self.register_buffer("mix", start)
         return self
 
     def gains(self) -> Tensor:
         """The constants of the recurrence (8,): k11, k12, kx1, k22, k21, kx2, g1, g2."""
-        constants = torch.cat([self.decay, self.coupling, self.reset])
+        constants = torch.cat([*(getattr(self, group) for group in self.learned), self.fixed])
         return (self.tie * constants).sum(dim=1) + self.offset  # no product that autocast would round
 
     def weights(self) -> Tensor:
@@ -181,15 +184,30 @@ class TSLIF(Neuron):
         return f"{p.form}, a=({p.a1:g}, {p.a2:g}), b=({p.b1:g}, {p.b2:g}), {self.rule.surrogate}"
 
 
-def _ties(decays: int) -> tuple[Tensor, Tensor]:
-    """(8, n) and (8,): gains = tie @ [decay, coupling, reset] + offset."""
-    tie, offset = torch.zeros(8, decays + 4), torch.zeros(8)
-    tie[0, 0] = tie[3, 1] = 1.0  # k11 = a1, k22 = a2
-    if decays == 2:  # kx = 1 - a
-        tie[2, 0] = tie[5, 1] = -1.0
-        offset[2] = offset[5] = 1.0
-    else:
-        tie[2, 2] = tie[5, 3] = 1.0
-    for row, column in ((1, 0), (4, 1), (6, 2), (7, 3)):  # k12 = b1, k21 = b2, g1, g2
-        tie[row, decays + column] = 1.0
+def _stored(p: TSLIFParams) -> tuple[dict[str, list[str]], list[str]]:
+    """The learned constants by group, one tensor each, and the fixed ones, which are one buffer."""
+    gains = () if p.form == "paper" else ("gain_d", "gain_s")
+    groups = {"decay": ("a1", "a2", *gains), "coupling": ("b1", "b2"), "reset": ("g1", "g2")}
+    switch = {"gain_d": "a1", "gain_s": "a2"}
+    learns = {n for n in chain(*groups.values()) if getattr(p, f"learn_{switch.get(n, n)}")}
+    learned = {group: [name for name in names if name in learns] for group, names in groups.items()}
+    fixed = [name for name in chain(*groups.values()) if name not in learns]
+    return {group: names for group, names in learned.items() if names}, fixed
+
+
+def _start(p: TSLIFParams, name: str) -> float:
+    if name in ("gain_d", "gain_s"):
+        return 1.0 - float(p.a1 if name == "gain_d" else p.a2)
+    return float(getattr(p, name))
+
+
+def _ties(stored: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """(8, n) and (8,): gains = tie @ stored constants + offset. Without a gain of its own, kx = 1 - a."""
+    tie, offset = torch.zeros(8, len(stored)), torch.zeros(8)
+    for row, name in enumerate(("a1", "b1", "gain_d", "a2", "b2", "gain_s", "g1", "g2")):
+        if name in stored:
+            tie[row, stored.index(name)] = 1.0
+        else:
+            tie[row, stored.index("a1" if name == "gain_d" else "a2")] = -1.0
+            offset[row] = 1.0
     return tie, offset

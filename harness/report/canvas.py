@@ -6,6 +6,7 @@ Colours are Okabe and Ito's, told apart by all common forms of colour blindness;
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,10 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 STYLES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DPI = 200
+#: Characters of a title that fit an inch.
+TITLE_WIDTH = 13.0
+#: Characters of a legend that fit an inch, and the height of one of its rows in inches.
+LEGEND_WIDTH, LEGEND_ROW = 17.0, 0.19
 _RC: Any = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -38,7 +43,7 @@ def style(index: int) -> tuple[str, str, str]:
     return (
         COLOURS[index % len(COLOURS)],
         STYLES[(index + index // len(COLOURS)) % len(STYLES)],
-        MARKERS[index % len(MARKERS)],
+        MARKERS[(index + index // len(COLOURS)) % len(MARKERS)],
     )
 
 
@@ -47,11 +52,13 @@ def axis_name(metric: str, scale: float) -> str:
     return f"{metric} (%)" if scale == 100.0 else metric.replace("_", " ")
 
 
-def whiskers(value: float, half: float, scale: float) -> tuple[float, float]:
-    """How far an interval reaches down and up; one of shares in percent ends where shares end."""
+def whiskers(value: float, half: float, scale: float, metric: str = "") -> tuple[float, float]:
+    """How far an interval reaches down and up; it ends where shares in percent end, or an R2 at 1."""
     if math.isnan(half):
         return 0.0, 0.0
-    return (min(half, value), min(half, 100.0 - value)) if scale == 100.0 else (half, half)
+    if scale == 100.0:
+        return min(half, value), min(half, 100.0 - value)
+    return half, min(half, max(1.0 - value, 0.0)) if metric.startswith("r2") else half
 
 
 def save(draw: Callable[[], Figure], path: Path) -> list[Path]:
@@ -67,6 +74,11 @@ def save(draw: Callable[[], Figure], path: Path) -> list[Path]:
     return found
 
 
+def file_name(*parts: str) -> str:
+    """A name that every file system and link takes: ``ett-h1-horizon-24`` from ``ett-h1[horizon=24]``."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(parts)).strip("-")
+
+
 def new_figure(
     width: float, height: float, panels: int = 1, *, share_y: bool = False
 ) -> tuple[Figure, list[Axes]]:
@@ -78,9 +90,17 @@ def new_figure(
     return figure, list(axes)
 
 
+def title(figure: Figure, dataset: str, what: str) -> None:
+    """The data set and what is drawn, on two lines where one would be wider than the panels."""
+    between = "\n" if len(dataset) + len(what) > TITLE_WIDTH * figure.get_figwidth() else " "
+    figure.suptitle(f"{dataset}{between}({what})" if what else dataset, fontsize=9)
+
+
 def legend_below(figure: Figure, axes: Axes) -> None:
-    """Below the panels, so that it covers nothing."""
+    """Below the panels, so that it covers nothing; a long one makes the figure higher."""
     handles, labels = axes.get_legend_handles_labels()
     longest = max((len(label) for label in labels), default=1)
-    columns = max(1, min(len(labels), 4, 80 // (longest + 6)))
+    columns = max(1, min(len(labels), 4, int(LEGEND_WIDTH * figure.get_figwidth()) // (longest + 6)))
+    rows = math.ceil(len(labels) / columns)
+    figure.set_figheight(figure.get_figheight() + LEGEND_ROW * max(0, rows - 3))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.report.canvas import COLOURS, axis_name, legend_below, new_figure, save, style, whiskers
+from harness.report.canvas import COLOURS, axis_name, legend_below, new_figure, save, style, title, whiskers
 from harness.report.curves import LineSet
 from harness.report.formatting import fixed
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LOG_ABOVE = 30.0
+#: Shares of an axis: lines stand beside each other by the first; ticks closer than the second are thinned.
+BESIDE, CROWDED = 0.006, 0.08
 
 
 def line_figure(lines: LineSet, path_without_suffix: str | Path) -> list[Path]:
@@ -41,26 +43,35 @@ def _draw_lines(lines: LineSet) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
     figure, (axis,) = new_figure(4.6, 3.4)
+    places = sorted({p.x for line in lines.lines for p in line.points})
+    logarithmic = min(places) > 0 and max(places) > LOG_ABOVE * min(places)
+    apart = 0.0 if logarithmic else BESIDE * (max(places) - min(places))
+    seeds = False
     for i, line in enumerate(lines.lines):
         colour, dash, marker = style(i)
-        x = [p.x for p in line.points]
+        x = [p.x + apart * (i - (len(lines.lines) - 1) / 2) for p in line.points]
         y = [p.value * lines.scale for p in line.points]
-        reach = [whiskers(v, p.half * lines.scale, lines.scale) for p, v in zip(line.points, y, strict=True)]
+        reach = [
+            whiskers(v, p.half * lines.scale, lines.scale, lines.y_name)
+            for p, v in zip(line.points, y, strict=True)
+        ]
         bars = list(zip(*reach, strict=True)) if any(map(any, reach)) else None
+        seeds = seeds or bars is not None
         look: Any = {"color": colour, "ls": dash, "marker": marker, "ms": 4, "capsize": 2}
         axis.errorbar(x, y, bars, label=line.label, **look)
-    places = sorted({p.x for line in lines.lines for p in line.points})
-    if min(places) > 0 and max(places) > LOG_ABOVE * min(places):
+    gaps = [b - a for a, b in itertools.pairwise(places)]
+    if logarithmic:
         axis.set_xscale("log")
         if len(places) <= 10:
             axis.set_xticks(places, [f"{x:g}" for x in places])
             axis.minorticks_off()
+    elif gaps and min(gaps) >= CROWDED * (max(places) - min(places)):
+        axis.set_xticks(places, [f"{x:g}" for x in places])
     else:
         axis.xaxis.set_major_locator(MaxNLocator(6))
     axis.set_xlabel(lines.x_name or "value")
     axis.set_ylabel(f"{lines.split} {axis_name(lines.y_name, lines.scale)}")
-    end = f" ({lines.note})" if lines.note else ""
-    figure.suptitle(f"{lines.dataset}{end}", fontsize=10)
+    title(figure, lines.dataset, lines.note or ("mean and 95 % interval over seeds" if seeds else ""))
     legend_below(figure, axis)
     return figure
 

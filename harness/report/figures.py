@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.report.canvas import axis_name, legend_below, new_figure, save, style
+from harness.report.canvas import axis_name, file_name, legend_below, new_figure, save, style, title
 from harness.report.curves import Curve, CurveSet, Steps
 from harness.report.formatting import fixed, time_unit
 from harness.report.hardware import CPU_CLOCK
@@ -43,7 +43,7 @@ def _each(
     sets = [one for one in sets if one.curves]
     found: list[Path] = []
     for one in sets:
-        end = "" if len(sets) == 1 else f"-{one.dataset}"
+        end = "" if len(sets) == 1 else f"-{file_name(one.dataset)}"
         found += save(functools.partial(draw, one), Path(f"{path}{end}"))
     return found
 
@@ -68,7 +68,7 @@ def _draw_time_accuracy(curves: CurveSet) -> Figure:
         if curves.provisional
         else "median and range over seeds; marker: best epoch"
     )
-    figure.suptitle(f"{curves.dataset} ({what})", fontsize=9)
+    title(figure, curves.dataset, what)
     legend_below(figure, axes[0])
     return figure
 
@@ -76,11 +76,14 @@ def _draw_time_accuracy(curves: CurveSet) -> Figure:
 def _panel(axis: Axes, curves: CurveSet, name: str, divisor: float) -> None:
     """All curves on one clock, with best epochs and targets."""
     for i, curve in enumerate(curves.curves):
-        _steps(axis, getattr(curve, name), i, divisor, curves.scale, _label(curve), stepped=True)
+        steps = getattr(curve, name)
+        _steps(axis, steps, i, divisor, curves.scale, "", stepped=True)
         x, y = curve.best if name == "total" else curve.best_snn
+        colour, line, marker = style(i)
         if math.isfinite(x) and math.isfinite(y):
-            colour, _, marker = style(i)
             axis.plot(x / divisor, y * curves.scale, marker, color=colour, mec="white", ms=7, zorder=5)
+        line = line if len(steps.x) > 1 else ""
+        axis.plot([], [], marker=marker, ls=line, color=colour, mec="white", ms=7, label=_label(curve))
     unit = " %" if curves.scale == 100.0 else ""
     for j, target in enumerate(curves.targets):
         text = f"target {fixed(target * curves.scale, 2)}{unit}"
@@ -102,8 +105,8 @@ def _draw_learning(curves: CurveSet) -> Figure:
         axes[1].set_ylabel("training loss")
     for axis in axes:
         axis.set_xlabel("epoch")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.suptitle(f"{curves.dataset} (median and range over seeds)", fontsize=9)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    title(figure, curves.dataset, "median and range over seeds")
     legend_below(figure, axes[0])
     return figure
 
@@ -114,11 +117,13 @@ def _steps(
     """A median line with the range over seeds behind it."""
     if not steps.x:
         return
-    colour, line, _ = style(index)
+    colour, line, marker = style(index)
     x = [value / divisor for value in steps.x]
     low, middle, high = ([v * scale for v in row] for row in (steps.low, steps.median, steps.high))
     if len(x) == 1:
-        axis.plot(x, middle, "o", color=colour, ms=3, label=label)
+        if not stepped:  # one epoch was all it needs, beside curves that go on
+            axis.plot(x, middle, marker, color=colour, mec="white", ms=6, label=label, zorder=4)
+            axis.axhline(middle[0], color=colour, lw=0.7, ls=":", alpha=0.7, zorder=2)
         return
     if low != high:
         axis.fill_between(x, low, high, step="post" if stepped else None, color=colour, alpha=0.18, lw=0)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
+from harness.report.canvas import file_name
 from harness.report.charts import histogram_figure, importance_figure, line_figure
 from harness.report.curves import LineSet, time_curves
 from harness.report.families import families, is_histogram
@@ -73,10 +73,10 @@ def write_figures(content: Content, folder: Path) -> list[Path]:
     found += learning_figure(content.curves, folder / "learning")
     for one in content.lines:
         draw = histogram_figure if is_histogram(one.y_name) else line_figure
-        found += draw(one, folder / _file_name(one.dataset, one.y_name, one.x_name))
+        found += draw(one, folder / file_name(one.dataset, one.y_name, one.x_name))
     for cell, values in content.importance.items():
         what = content.importance_title
-        found += importance_figure(values, folder / _file_name("importance", cell), axis=what)
+        found += importance_figure(values, folder / file_name("importance", cell), axis=what)
     return found
 
 
@@ -94,7 +94,3 @@ def _lines(
 def _published(folder: str | Path | None) -> pd.DataFrame | None:
     chosen = default_folder() if folder is None else Path(folder)
     return load_published(chosen) if chosen is not None else None
-
-
-def _file_name(*parts: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(parts)).strip("-")

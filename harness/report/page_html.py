@@ -13,6 +13,7 @@ from harness.report.formatting import DASH, fixed, significant
 from harness.report.frames import StudyView
 from harness.report.page_style import CSS
 from harness.report.remarks import remarks
+from harness.report.room import legend_room
 from harness.report.search import History, Importance
 from harness.report.sheets import Sheet, sheets, title
 from harness.report.values import Board, Group
@@ -184,7 +185,7 @@ def _environment(content: Content) -> str:
 
 
 def _plot(plot: plots.Plot, drawn: list[plots.Plot]) -> str:
-    drawn.append(plot)
+    drawn.append(legend_room(plot))
     return f"<div class='plot' id='plot{len(drawn) - 1}'></div>"
 
 

@@ -58,7 +58,7 @@ def seeds(group: Group, order: Sequence[str]) -> Plot:
     """
     rows = list(group.rows)[::-1]
     colours = {cell: style(i)[0] for i, cell in enumerate(order)}
-    data = [trace for row in rows for trace in _seed_traces(row, group.scale, colours[row.cell])]
+    data = [trace for row in rows for trace in _seed_traces(row, group, colours[row.cell])]
     layout = _layout(f"{group.split} {axis_name(group.metric, group.scale)}", "")
     return {"data": data, "layout": _wide(layout, 160 + 44 * len(rows))}
 
@@ -120,7 +120,10 @@ def lines(found: LineSet) -> Plot:
             bars = {"type": "bar", "name": line.label, "x": x, "y": y, "opacity": 0.6}
             data.append(bars | {"marker": {"color": colour}})
             continue
-        reach = [whiskers(p.value * found.scale, p.half * found.scale, found.scale) for p in line.points]
+        reach = [
+            whiskers(p.value * found.scale, p.half * found.scale, found.scale, found.y_name)
+            for p in line.points
+        ]
         dots = _scatter("lines+markers", x, y, name=line.label, line={"color": colour, "dash": DASHES[dash]})
         bars = {"type": "data", "symmetric": False, "visible": any(map(any, reach))}
         bars |= {"array": [_num(up) for _, up in reach], "arrayminus": [_num(down) for down, _ in reach]}
@@ -171,7 +174,8 @@ def _best(x: float, y: float, cell: str, index: int) -> Plot:
     return dot | {"legendgroup": cell, "showlegend": False}
 
 
-def _seed_traces(row: Row, scale: float, colour: str) -> list[Plot]:
+def _seed_traces(row: Row, group: Group, colour: str) -> list[Plot]:
+    scale = group.scale
     text = [f"seed {s.seed}" + (f": failed, {s.reason}" if s.failed else "") for s in row.seeds]
     symbols = ["x" if s.failed else "circle" for s in row.seeds]
     dots = _scatter("markers", [_num(s.value * scale) for s in row.seeds], [row.label] * len(row.seeds))
@@ -180,7 +184,7 @@ def _seed_traces(row: Row, scale: float, colour: str) -> list[Plot]:
     if not row.score.n:
         return [dots]
     value = row.score.mean * scale
-    down, up = whiskers(value, row.score.half * scale, scale)
+    down, up = whiskers(value, row.score.half * scale, scale, group.metric)
     mean = _scatter("markers", [_num(value)], [row.label], showlegend=False)
     mean |= {"marker": {"symbol": "line-ns-open", "size": 16, "color": "#222"}}
     bars = {"type": "data", "symmetric": False, "array": [_num(up)], "arrayminus": [_num(down)]}

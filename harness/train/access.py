@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from harness.cache import prepared
 from harness.contracts import registry
 from harness.contracts.data import DatasetCard, Split, SplitName
@@ -36,3 +38,8 @@ class Access:
                 f"this is a {self._phase.value} trial."
             )
         return self._dataset.split(prepared(self._dataset), name)
+
+    def facts(self) -> dict[str, Any]:
+        """The file's digest, the splits' lengths, and what the data set says was done to the data."""
+        known = {"sha256": self.card.sha256} if self.card.sha256 else {}
+        return {**known, "counts": list(self.card.counts), **self._dataset.facts(prepared(self._dataset))}

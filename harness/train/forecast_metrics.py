@@ -15,6 +15,8 @@ from harness.errors import DataError
 
 Values = NDArray[np.float64]
 
+#: Prefix of the R2 of single variates.
+BY_VARIATE = "r2_variate/"
 #: Above this number of variates their single R2 are left out and only the summary is kept.
 LISTED_VARIATES = 32
 
@@ -45,7 +47,7 @@ def forecast_metrics(prediction_nhc: NDArray[Any], target_nhc: NDArray[Any]) -> 
     if len(by_variate) <= LISTED_VARIATES:
         for i, value in enumerate(by_variate):
             if math.isfinite(value):
-                found[f"r2_variate/{i}"] = float(value)
+                found[f"{BY_VARIATE}{i}"] = float(value)
     return found
 
 

@@ -19,6 +19,7 @@ from harness.store.checkpoints import Checkpoints
 from harness.train.access import Access
 from harness.train.clocks import Clocks
 from harness.train.evaluate import evaluate
+from harness.train.forecast_metrics import BY_VARIATE
 from harness.train.progress import COSTS, Progress
 from harness.train.task import Task
 from harness.trial import DatasetRef, EpochRow, Phase, Report, State, TrialEnd
@@ -40,6 +41,7 @@ class TrialLoop:
         self.stages = pipeline.stages(self.params, self.spec.epochs, self.spec.seed)
         with self.clocks.running("prepare"):
             self._open_splits()
+            self.data_facts = self.access.facts()
         torch.manual_seed(derive_seed(self.spec.seed, "init"))
         train = self.splits[self.spec.dataset.name][0]
         self.learner = pipeline.learner(self._job(train))
@@ -294,7 +296,9 @@ class TrialLoop:
             if self.progress.best_state is not None:
                 self.learner.model.load_state_dict(self.progress.best_state)
             best = evaluate(self.learner, split, self.card, size, probe=False)
-        found = {name: value for name, value in best.items() if "/" not in name}
+        found = {
+            name: value for name, value in best.items() if "/" not in name or name.startswith(BY_VARIATE)
+        }
         chosen = {objective.metric for objective in self.spec.objectives}
         found |= {f"last_{name}": value for name, value in last.items() if name in chosen}
         for row in self.progress.rows:
@@ -335,6 +339,7 @@ class TrialLoop:
             "best_train_s": self.progress.best_train_s,
             "parameters": trainable(self.learner.model),
             "splits": {"train": train.digest, "valid": valid.digest},
+            "data": self.data_facts,
             **{name: self.progress.best_costs.get(name) for name in COSTS if name != "parameters"},
         }
 

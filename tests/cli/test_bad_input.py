@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -87,6 +88,49 @@ def test_study_files(cli: Cli, study: Path, kind: str, command: str) -> None:
     assert said.startswith(f"error: {place}")
     assert words in said
     assert not Path("results").exists()
+
+
+SERIES = """\
+name: own
+cells:
+  - dataset: {series: own.csv, window: 12, horizon: 4}
+    pipelines: [persistence, window-mean, train-mean, nlinear-ridge]
+final: {seeds: 1}
+"""
+#: What is wrong with a series: its rows (from 100 good ones), a setting of the data set, words of the line.
+BAD_SERIES = {
+    "cell": (lambda t: t.astype({"a": object}).replace({"a": {t["a"][5]: "x"}}), "", "own.csv:7: column 'a'"),
+    "NaN": (lambda t: t.assign(a=t["a"].where(t.index != 5)), "", "Set missing: ffill"),
+    "missing steps": (lambda t: t.drop(index=[8, 9]), "", "2 steps are missing before"),
+    "too few rows": (lambda t: t.iloc[:15], "", "15 rows are too few for window 12 + horizon 4"),
+    "constant": (lambda t: t.assign(b=1.0), "", "variate 'b' is constant"),
+    "unsorted": (lambda t: t.iloc[::-1], "", "Sort the rows by time"),
+    "doubled": (lambda t: t.iloc[[0, 0, *range(1, 100)]], "", "is there twice"),
+    "horizon 0": (lambda t: t, "horizon: 0", "small.yaml:3: dataset.horizon: 0 is below 1"),
+    "separator": (lambda t: t, 'horizon: 4, separator: ";"', "has no ';' but has ','"),
+}
+
+
+@pytest.mark.parametrize("command", ["check", "launch"])
+@pytest.mark.parametrize("kind", BAD_SERIES)
+def test_series_of_ones_own(cli: Cli, study: Path, kind: str, command: str) -> None:
+    spoil, setting, words = BAD_SERIES[kind]
+    t = np.arange(100)
+    dates = pd.date_range("2020", periods=100, freq="h")
+    spoil(pd.DataFrame({"date": dates, "a": np.sin(t), "b": np.cos(t)})).to_csv("own.csv", index=False)
+    study.write_text(SERIES.replace("horizon: 4", setting) if setting else SERIES)
+    assert words in cli(command, study).line
+    assert not Path("results").exists()
+
+
+def test_a_forecasting_study_without_baselines_is_told_so(cli: Cli, study: Path) -> None:
+    t = np.arange(100)
+    pd.DataFrame({"a": np.sin(t), "b": np.cos(t)}).to_csv("own.csv", index=False)
+    study.write_text(SERIES)
+    assert "trivial baselines" not in cli("check", study).out
+    study.write_text(SERIES.replace(", train-mean, nlinear-ridge", ""))
+    said = " ".join(cli("check", study).out.split())
+    assert "Add to its pipelines: train-mean, nlinear-ridge." in said
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n# nothing\n", b"[]\n", b"just words\n", b"\xff\xfe\x00"])

@@ -254,6 +254,27 @@ def test_a_missing_step_and_its_policy(tmp_path):
     assert len(own(path, missing="keep").prepare()["values"]) == 38
 
 
+@pytest.mark.parametrize(
+    ("normalize", "statistics"),
+    [
+        ("train", "training rows 0..25"),
+        ("leaky-scalar", "all rows 0..39, the test rows too"),
+        ("none", "no row"),
+    ],
+)
+def test_what_was_done_to_the_series_is_a_fact(tmp_path, normalize, statistics):
+    frame = table().drop(index=[10, 11])
+    frame.loc[3, "a"] = np.nan
+    data = own(written(tmp_path, frame), missing="ffill", normalize=normalize)
+    facts = data.facts(data.prepare())
+    assert facts["statistics"] == statistics
+    assert facts["normalize"] == normalize
+    assert facts["missing"] == "ffill"
+    assert (facts["filled"], facts["inserted"]) == (5, 2)
+    assert (facts["rows"], facts["variates"], facts["window"]) == (40, 2, 4)
+    assert facts["split"] == {"train": 0.6, "test": 0.2}
+
+
 def test_unsorted_doubled_and_uneven_time_stamps(tmp_path):
     frame = table()
     swapped = frame.iloc[[0, 2, 1, *range(3, 40)]]
@@ -270,11 +291,47 @@ def test_another_separator(tmp_path):
     assert own(path, separator=";").prepare()["values"].shape == (40, 2)
 
 
+def test_runs_of_blanks_and_decimal_commas(tmp_path):
+    wanted = own(written(tmp_path, table())).prepare()["values"]
+    blank = tmp_path / "blank.txt"
+    rows = table()[["a", "b"]].to_numpy()
+    blank.write_text("\n".join("   ".join(repr(float(v)) for v in row) for row in rows))
+    np.testing.assert_array_equal(own(blank, separator=" ").prepare()["values"], wanted)
+    path = written(tmp_path, table(), sep=";", decimal=",")
+    assert 'is not a number. Set decimal: ","' in line_of(own(path, separator=";"))
+    np.testing.assert_array_equal(own(path, separator=";", decimal=",").prepare()["values"], wanted)
+
+
+def test_a_time_column_of_numbers(tmp_path):
+    frame = table().assign(date=1577836800 + 3600 * np.arange(40))
+    line = line_of(own(written(tmp_path, frame), time="date"))
+    assert "column 'date' holds numbers, not time stamps" in line
+
+
+def test_rows_of_files_without_lines_are_numbered(tmp_path):
+    path = tmp_path / "mine.parquet"
+    frame = table()
+    frame.loc[5, "b"] = np.nan
+    frame.to_parquet(path)
+    assert "mine.parquet: row 5 (from 0): column 'b' has no value" in line_of(own(path))
+
+
+def test_infinite_cells_and_other_alphabets(tmp_path):
+    frame = table()
+    frame.loc[3, "a"] = np.inf
+    assert "is infinite. Correct the cell" in line_of(own(written(tmp_path, frame)))
+    path = tmp_path / "latin.csv"
+    path.write_bytes("zeit,größe\n".encode("latin-1"))
+    assert "Save it as UTF-8" in line_of(own(path))
+
+
 def test_a_constant_variate(tmp_path):
     frame = table()
     frame["b"] = 5.0
     path = written(tmp_path, frame)
     assert "variate 'b' is constant in the rows" in line_of(own(path))
+    with pytest.raises(DataError, match="its scale and its R2 are undefined"):
+        own(path).card()  # what `harness check` reads
     assert own(path, columns=("a",)).prepare()["values"].shape == (40, 1)
 
 
@@ -296,6 +353,7 @@ def test_too_few_rows(tmp_path):
         ("normalize", "yes", "train"),
         ("missing", "guess", "ffill"),
         ("separator", ";;", "one character"),
+        ("decimal", ";", "must be '.' or ','"),
         ("horizonn", 3, "Extra inputs"),
     ],
 )
@@ -312,6 +370,10 @@ def test_unknown_columns_tables_kinds_and_files(tmp_path):
     other = tmp_path / "mine.xlsx"
     other.write_text("x")
     assert "known are .csv, .txt, .parquet and .h5" in line_of(own(other))
+    vector = tmp_path / "vector.h5"
+    with h5py.File(vector, "w") as file:
+        file["x"] = np.zeros(5)
+    assert "no table inside" in line_of(own(vector))
     broken = tmp_path / "broken.h5"
     broken.write_text("no hdf")
     assert "cannot be read" in line_of(own(broken))

@@ -90,7 +90,7 @@ def test_gradients_are_those_measured_with_the_released_code():
 def test_the_fused_node_equals_single_steps(form, features, axis, block, monkeypatch):
     monkeypatch.setattr(ts_lif_functional, "CPU_BLOCK", block)
     torch.manual_seed(1)
-    neuron = make(form, learn_reset=True, mix_start="normal").double()
+    neuron = make(form, learn_g1=True, learn_g2=True, mix_start="normal").double()
     neuron = neuron.widen(features, axis).double()
     x = (3.0 * torch.randn(4, 2, 5, 3, dtype=torch.float64)).requires_grad_()
     weight = torch.randn_like(x)
@@ -175,14 +175,61 @@ def test_code_form_starts_at_the_released_constants():
     assert make("paper").weights().tolist() == [[0.5], [0.5]]
 
 
-def test_each_group_of_constants_is_learned_or_fixed():
-    def learned(**flags: bool) -> set[str]:
-        return {name for name, _ in make(**flags).named_parameters()}
+SEVEN = ("a1", "a2", "b1", "b2", "g1", "g2", "kappa")
+#: What one learned constant moves: names in `constants()`, besides the spectral radius.
+MOVES = {"a1": {"a1", "gain_d"}, "a2": {"a2", "gain_s"}, "kappa": {"mix_d", "mix_s"}}
 
-    assert learned() == {"decay", "coupling", "mix"}
-    nothing = {"learn_decay": False, "learn_coupling": False, "learn_mix": False}
-    assert learned(**nothing) == set()
-    assert learned(learn_reset=True) == {"decay", "coupling", "mix", "reset"}
+
+def trained(neuron: TSLIF) -> dict[str, float]:
+    """Its constants after three steps of a decaying optimizer, which moves all that is learned."""
+    torch.manual_seed(4)
+    optimizer = torch.optim.AdamW(neuron.parameters(), 0.05, weight_decay=0.1)
+    for _ in range(3):
+        x = 3.0 * torch.randn(4, 32)
+        target = torch.rand(4, 32)
+        optimizer.zero_grad()
+        (neuron(x) - target).square().sum().backward()
+        optimizer.step()
+    return neuron.constants()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", SEVEN)
+def test_each_constant_learns_alone_while_the_others_keep_every_bit(form, name):
+    neuron = make(form, **{f"learn_{other}": other == name for other in SEVEN})
+    before = neuron.constants()
+    after = trained(neuron)
+    moved = {key for key in before if before[key] != after[key]} - {"spectral_radius"}
+    assert moved == MOVES.get(name, {name})
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", SEVEN)
+def test_each_constant_is_fixed_alone_while_the_others_learn(form, name):
+    neuron = make(form, **{f"learn_{other}": other != name for other in SEVEN})
+    before = neuron.constants()
+    after = trained(neuron)
+    kept = {key for key in before if before[key] == after[key]} - {"spectral_radius"}
+    assert kept == MOVES.get(name, {name})
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_learned_does_not_change_the_neuron_at_its_start(form):
+    x = 3.0 * torch.randn(4, 16)
+    wanted, gains = make(form)(x), make(form).gains()
+    for learned in range(1 << len(SEVEN)):
+        switches = {f"learn_{name}": bool(learned >> i & 1) for i, name in enumerate(SEVEN)}
+        neuron = make(form, **switches)
+        assert torch.equal(neuron.gains(), gains)
+        assert torch.equal(neuron(x), wanted)
+        assert len({*neuron.state_dict()} - {"mix", "fixed"}) == len(neuron.learned)
+
+
+def test_by_default_the_resets_alone_are_fixed():
+    assert {name for name, _ in make().named_parameters()} == {"decay", "coupling", "mix"}
+    assert make().fixed.tolist() == [0.5, 1.0]
+    nothing = {f"learn_{name}": False for name in SEVEN}
+    assert not list(make(**nothing).parameters())
 
 
 def test_normal_mix_depends_on_the_seed():

@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.contracts import pipelines
 from harness.errors import MissingDataError
+from harness.neurons.ts_lif import stability_margin
+from harness.search.cell import CellSearch
+from harness.search.history import Record
 from harness.spec.load import load_study
 from harness.spec.values import StudySpec
+from harness.trial import State
 
 STUDIES = Path(__file__).parents[2] / "searchspaces"
 FULL = {
@@ -56,3 +61,35 @@ def test_miniature(name):
     assert spec.final.seeds >= 5
     neurons = {dict(cell.arm).get("neuron.name") for cell in spec.cells}
     assert {"lif", "ts-lif"} <= neurons
+
+
+SWITCHES = ("a1", "a2", "b1", "b2", "g1", "g2", "kappa")
+
+
+def test_every_constant_and_its_switch_are_searched(tmp_path):
+    """Constants, switches and the stability constraint reach the sampler."""
+    path = tmp_path / "seven.yaml"
+    path.write_text(
+        "name: seven\ncells: [{dataset: synthetic-low, pipelines: [{name: forecast-snn, "
+        "set: {neuron.name: ts-lif}}]}]\nspace:\n"
+        + "".join(f"  neuron.learn_{name}: {{choice: [true, false]}}\n" for name in SWITCHES)
+        + "".join(f"  neuron.{name}: {{float: [0.3, 0.7]}}\n" for name in SWITCHES)
+        + "search: {sampler: tpe, trials: 12, epochs: 1, startup: 3}\nfinal: {seeds: 0}\n"
+    )
+    cell = load_study(path).cells[0]
+    assert {f"neuron.learn_{name}" for name in SWITCHES} <= set(cell.space.names)
+    pipeline = pipelines()[cell.pipeline]()
+    spec = load_study(path)
+    search = CellSearch(cell.space, cell.fixed, spec.search, spec.objectives, seed=1)
+    for number in range(12):
+        point = search.ask(number)
+        assert point is not None
+        params = pipeline.build_params({**dict(cell.fixed), **point})
+        limits = pipeline.constraints(params)
+        constants = [point[f"neuron.{name}"] for name in ("a1", "a2", "b1", "b2")]
+        assert limits == (stability_margin(*constants),)
+        search.add(Record(number, point, State.COMPLETE, (0.0,), constraints=limits))
+    frozen = search.to_optuna().trials
+    margins = [trial.system_attrs["constraints"][0] for trial in frozen]
+    assert min(margins) < 0 < max(margins)
+    assert all(record.constraints[0] <= 0 for record in search.best(12))
