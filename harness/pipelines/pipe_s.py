@@ -170,6 +170,7 @@ class PipeS(Pipeline):
             "code": params.encoder.code,
             "v_threshold": float(params.neuron.constant("v_threshold", 1.0)),
             **flat(params.network, "network."),
+            **flat(params.augment, "augment."),
             **flat(params.sharpen),
         }
         artifact = tuple(sorted(content.items()))
