@@ -15,7 +15,8 @@
     ├── ResourceError             more devices asked than the cluster has
     └── TrialError                one trial cannot go on; carries a ``reason``
         ├── NonFiniteError        reason "non-finite"
-        └── MisfitError           reason "misfit": a checkpoint or network that does not fit
+        └── MisfitError           reason "misfit": a saved state or network that does not fit
+            └── CheckpointError   the user's own checkpoint; a DataError too, so it stops the study
 
 ``assert`` is for our own bugs; everything above is for input.
 """
@@ -124,6 +125,10 @@ class MisfitError(TrialError):
     def __init__(self, message: str, *, reason: str | None = None, names: tuple[str, ...] = ()) -> None:
         super().__init__(message, reason=reason)
         self.names = names
+
+
+class CheckpointError(MisfitError, DataError):
+    """A checkpoint that a study names is absent, no checkpoint or does not fit: no trial can go on."""
 
 
 def _rebuild(kind: type[HarnessError], line: str) -> HarnessError:

@@ -12,6 +12,7 @@ from typing import Literal
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from harness.errors import HarnessError
 from harness.events import convert, sources
 
 console = Console()
@@ -19,15 +20,18 @@ LINE_S = 15.0
 
 
 def run(kind: Literal["odg", "video"], source: Path, out: Path, workers: int = 0) -> None:
-    """Convert a folder. `workers` 1 is this process, 0 one a core, through Ray. Raises DataError."""
+    """Convert a folder. `workers` 1 is this process, 0 one a core, through Ray. Raises HarnessError."""
+    if workers < 0:
+        raise HarnessError(f"--workers {workers}: expected 0 (one a core) or more.")
     items = sources.image_items(source) if kind == "odg" else sources.clip_items(source)
     work = convert.OdgWork() if kind == "odg" else convert.VideoWork()
     with _progress() as progress:
-        summary = convert.convert(items, work, out, mapper=_mapper(workers), progress=progress)
+        summary = convert.convert(items, work, out, mapper=mapper(workers), progress=progress)
     console.print(str(summary), soft_wrap=True)
 
 
-def _mapper(workers: int) -> convert.Mapper:
+def mapper(workers: int) -> convert.Mapper:
+    """The plain mapper for one worker, else Ray with so many processors (0: all)."""
     if workers == 1:
         return convert.here
     from harness.engine.mapping import ray_map  # a second or two, and none of it for one worker

@@ -43,8 +43,9 @@ class ImageNetOptions(NoOptions):
 class ImageNet(Dataset):
     """ImageNet-1K, (3, 224, 224), resized, centre-cropped, normalised by ImageNet's mean and std.
 
-    Images are read when a batch asks for them. Training images are centre-cropped too: the paper's
-    random crop is not applied.
+    Images are read when a batch asks for them. Training images are centre-cropped too; the paper's
+    random resized crop (``augment.crop: 0.08``) is taken of that crop, so the margin around it, a
+    fifth of a square photograph, is never seen.
     """
 
     name: ClassVar[str] = "imagenet"
@@ -68,7 +69,7 @@ class ImageNet(Dataset):
             licence="ImageNet's terms, research use",
             citation="Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, 2015",
             origin=ORIGIN,
-            notes="official val is test; validation cut from train; no random crop; sha256 is of "
+            notes="official val is test; validation cut from train; centre crops; sha256 is of "
             "names and sizes",
         )
 

@@ -4,16 +4,16 @@ The output of images is the layout of ES-ImageNet: `train/class<k>/class<k>_<i>.
 `val/<name>.npz` with keys `pos` and `neg`, and `trainlabel.txt`, `vallabel.txt` with lines
 `<file> <class> <height> <width>`. That of clips is the layout of ES-UCF101: `event_dvs/<clip>.npz`
 with key `arr_0`, and `labels.txt`. Both have keys `size` and `source` more, so that a resume knows a
-finished file's line and origin. A file is renamed into place when it is whole: what has its name is
-kept. A bad input is listed in `quarantine.tsv` with its reason, counted, and the others go on.
+finished file's line and origin. Files are renamed into place, a chunk at a time, when they are whole:
+what has its name is kept. A bad input is listed in `quarantine.tsv` with its reason, counted, and the
+others go on.
 
 Nothing here knows Ray: `map` is whatever applies a function to chunks, here or on a cluster.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from harness.errors import DataError
 from harness.events import odg, video
-from harness.events.files import remove_asides, write_npz, write_text
+from harness.events.files import Together, remove_asides, write_text
 from harness.events.images import read_rgb
 from harness.events.odg import OdgSettings
 from harness.events.sources import Item
@@ -36,7 +36,6 @@ SETTINGS: Final = "settings.txt"
 class Outcome:
     """What became of an item: made, kept from before, or bad with a reason."""
 
-    item: Item
     state: Literal["made", "kept", "bad"]
     height: int = 0
     width: int = 0
@@ -64,15 +63,17 @@ class Work(Protocol):
     def __call__(self, item: Item) -> dict[str, NDArray[Any]]: ...
 
 
-Chunk = tuple[Item, ...]
-Apply = Callable[[Chunk], list[Outcome]]
-Mapper = Callable[[Apply, Sequence[Chunk]], Iterable[list[Outcome]]]
+Chunk = tuple[int, tuple[Item, ...]]
+"""The position of its first item among all, and the items."""
+Done = tuple[int, list[Outcome]]
+Apply = Callable[[Chunk], Done]
+Mapper = Callable[[Apply, Sequence[Chunk]], Iterable[Done]]
 """Applies a picklable function to every chunk, in any order, anywhere that sees the files."""
 Progress = Callable[[int, int, int], None]
 """Called with done, total and bad."""
 
 
-def here(apply: Apply, chunks: Sequence[Chunk]) -> Iterator[list[Outcome]]:
+def here(apply: Apply, chunks: Sequence[Chunk]) -> Iterator[Done]:
     """The plain mapper: this process, one chunk after another."""
     return map(apply, chunks)
 
@@ -115,27 +116,32 @@ class VideoWork:
 
 @dataclass(frozen=True, slots=True)
 class Convert:
-    """One chunk of items with one kind of work; picklable, so that it can run on another node."""
+    """One kind of work on some items; picklable, so that it can run on another node."""
 
     work: Work
     out: str
 
-    def __call__(self, chunk: Chunk) -> list[Outcome]:
+    def __call__(self, items: Iterable[Item]) -> list[Outcome]:
         """Convert what is not there yet. Raises DataError only where nothing can be written."""
-        return [self._one(item) for item in chunk]
+        with Together() as files:
+            return [self._one(item, files) for item in items]
 
-    def _one(self, item: Item) -> Outcome:
+    def numbered(self, chunk: Chunk) -> Done:
+        """The same for a chunk, with its position: results may come in any order."""
+        return chunk[0], self(chunk[1])
+
+    def _one(self, item: Item, files: Together) -> Outcome:
         target = Path(self.out, item.target)
         size = _finished(target, item)
         if size is not None:
-            return Outcome(item, "kept", *size)
+            return Outcome("kept", *size)
         try:
             arrays = self.work(item)
         except DataError as error:
-            return Outcome(item, "bad", reason=str(error))
-        write_npz(target, arrays | {"source": np.array(item.origin)})
+            return Outcome("bad", reason=str(error))
+        files.npz(target, arrays | {"source": np.array(item.origin)})
         height, width = arrays["size"].tolist()
-        return Outcome(item, "made", height, width)
+        return Outcome("made", height, width)
 
 
 def convert(
@@ -154,20 +160,19 @@ def convert(
     holds files made with other settings.
     """
     _check_settings(out, work)
-    ordered = iter(items)
-    chunks = []
-    while part := tuple(islice(ordered, chunk)):
-        chunks.append(part)
-    outcomes: dict[str, Outcome] = {}
-    bad = 0
-    for found in mapper(Convert(work, str(out)), chunks):
-        outcomes.update((outcome.item.target, outcome) for outcome in found)
-        bad += sum(outcome.state == "bad" for outcome in found)
+    starts = range(0, len(items), chunk)
+    chunks = [(start, tuple(items[start : start + chunk])) for start in starts]
+    size = np.zeros((len(items), 2), dtype=np.int32)  # an outcome is two numbers, or a reason
+    reasons: dict[int, str] = {}
+    states: Counter[str] = Counter()
+    for start, found in mapper(Convert(work, str(out)).numbered, chunks):
+        size[start : start + len(found)] = [(outcome.height, outcome.width) for outcome in found]
+        reasons |= {start + at: outcome.reason for at, outcome in enumerate(found) if outcome.state == "bad"}
+        states.update(outcome.state for outcome in found)
         if progress is not None:
-            progress(len(outcomes), len(items), bad)
-    _write_lists([outcomes[item.target] for item in items], out)
+            progress(states.total(), len(items), states["bad"])
+    _write_lists(items, size, reasons, out)
     remove_asides(out)
-    states = Counter(outcome.state for outcome in outcomes.values())
     return Summary(states["made"], states["kept"], states["bad"], out)
 
 
@@ -194,15 +199,16 @@ def _finished(target: Path, item: Item) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
-def _write_lists(outcomes: Sequence[Outcome], out: Path) -> None:
-    lines: dict[str, list[str]] = {outcome.item.labels: [] for outcome in outcomes}
-    bad = []
-    for outcome in outcomes:
-        item = outcome.item
-        if outcome.state == "bad":
-            bad.append(f"{item.source}\t{outcome.reason}")
-        else:
-            lines[item.labels].append(f"{item.line} {item.label} {outcome.height} {outcome.width}")
-    for name, found in lines.items():
-        write_text(out / name, "".join(f"{line}\n" for line in found))
-    write_text(out / QUARANTINE, "".join(f"{line}\n" for line in bad))
+def _write_lists(
+    items: Sequence[Item], size: NDArray[np.int32], reasons: Mapping[int, str], out: Path
+) -> None:
+    def lines(labels: str) -> Iterator[str]:
+        for number, item in enumerate(items):
+            if item.labels == labels and number not in reasons:
+                height, width = size[number].tolist()
+                yield f"{item.line} {item.label} {height} {width}"
+
+    with Together() as files:
+        for name in sorted({item.labels for item in items}):
+            files.lines(out / name, lines(name))
+        files.lines(out / QUARANTINE, (f"{items[at].source}\t{reasons[at]}" for at in sorted(reasons)))

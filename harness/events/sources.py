@@ -1,5 +1,6 @@
 """What a conversion reads: folders of images by class, folders of clips by name."""
 
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,50 +14,51 @@ _SPLITS: Final = ("train", "val")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One input: `source` path, `target` below the output folder, its line's name and label file."""
+    """One input: `source` path, the output `folder` that its `line` lies in, label file and class.
+
+    There may be a million: nothing is kept twice.
+    """
 
     source: str
-    target: str
+    folder: str
     line: str
     labels: str
     label: int
 
     @property
+    def target(self) -> str:
+        """The file to write, below the output folder."""
+        return f"{self.folder}/{self.line}"
+
+    @property
     def origin(self) -> str:
         """The source's folder and name, without where they are."""
-        path = Path(self.source)
-        return f"{path.parent.name}/{path.name}"
+        return "/".join(self.source.rsplit("/", 2)[-2:])
 
 
 def image_items(images: Path) -> list[Item]:
     """Items for a folder of class folders, or of `train` and `val` folders of class folders.
 
-    Classes are the sorted folder names, the same for both. Raises DataError where there are none.
+    Classes are the sorted folder names, the same for both. Every folder is listed once and no file is
+    looked at. Raises DataError where there are none.
     """
     roots = {split: images / split for split in _SPLITS if (images / split).is_dir()}
     roots = roots or {"train": images}
-    names = sorted({name for root in roots.values() for name in _class_folders(root)})
+    listed = {split: _class_files(root) for split, root in roots.items()}
+    names = sorted({name for found in listed.values() for name in found})
     if not names:
         raise DataError(
             f"{images}: no images; expected {images}/<class>/<image> or "
             f"{images}/train/<class>/<image> and {images}/val/<class>/<image>"
         )
     items: list[Item] = []
-    for split, root in roots.items():
-        found = [(label, _files(root / name)) for label, name in enumerate(names)]
-        if split == "train":
-            items += [
-                _image_item(path, f"class{label}/class{label}_{number}.npz", split, label)
-                for label, files in found
-                for number, path in enumerate(files, 1)
-            ]
-        else:
-            stems = Counter(path.stem for _, files in found for path in files)
-            items += [
-                _image_item(path, f"{_unique(path, label, stems)}.npz", split, label)
-                for label, files in found
-                for path in files
-            ]
+    for split, found in listed.items():
+        stems = Counter(_stem(file) for files in found.values() for file in files)
+        for label, name in enumerate(names):
+            for number, file in enumerate(found.get(name, ()), 1):
+                line = f"class{label}/class{label}_{number}" if split == "train" else _val(file, label, stems)
+                source = os.path.join(roots[split], name, file)
+                items.append(Item(source, split, f"{line}.npz", f"{split}label.txt", label))
     return items
 
 
@@ -75,7 +77,7 @@ def clip_items(clips: Path) -> list[Item]:
     return [
         Item(
             source=str(path),
-            target=f"event_dvs/{path.name}.npz",
+            folder="event_dvs",
             line=f"{path.name}.npz",
             labels="labels.txt",
             label=names.index(clip_class(path.name)),
@@ -92,22 +94,26 @@ def clip_class(name: str) -> str:
     return head[2:]
 
 
-def _image_item(path: Path, line: str, split: str, label: int) -> Item:
-    return Item(str(path), f"{split}/{line}", line, f"{split}label.txt", label)
-
-
-def _unique(path: Path, label: int, stems: Counter[str]) -> str:
+def _val(file: str, label: int, stems: Counter[str]) -> str:
     """A validation file's name; prefixed by its class where two files share it."""
-    name = path.stem.replace(".", "_").replace(" ", "_")
-    return name if stems[path.stem] == 1 else f"class{label}_{name}"
+    stem = _stem(file)
+    name = stem.replace(".", "_").replace(" ", "_")
+    return name if stems[stem] == 1 else f"class{label}_{name}"
 
 
-def _class_folders(root: Path) -> list[str]:
-    return [path.name for path in root.iterdir() if path.is_dir() and _files(path)] if root.is_dir() else []
+def _stem(file: str) -> str:
+    return os.path.splitext(file)[0]
 
 
-def _files(folder: Path) -> list[Path]:
-    """All files of a class in order, whatever their suffix: what is no image is quarantined."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+def _class_files(root: Path) -> dict[str, list[str]]:
+    """The files of each class in order, whatever their suffix: what is no image is quarantined."""
+    if not root.is_dir():
+        return {}
+    with os.scandir(root) as folders:
+        found = {folder.name: _files(folder.path) for folder in folders if folder.is_dir()}
+    return {name: files for name, files in found.items() if files}
+
+
+def _files(folder: str) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.is_file() and entry.name[0] != ".")

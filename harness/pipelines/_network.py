@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from harness.contracts import Batch, DatasetCard, Job, Learner, Stage
+from harness.errors import MisfitError
 from harness.ids import derive_seed
+from harness.layers.augment import Augment
 from harness.models.build import build, input_shape
 from harness.models.encoders import time_major
 from harness.models.network import Network, NeuronFactory, load, transfer
-from harness.pipelines._params import OptimizerParams, ScheduleParams
+from harness.pipelines._params import AugmentParams, OptimizerParams, ScheduleParams
 
 LAYOUTS = ("nc", "nchw", "ntc", "ntchw", "events")
 SEQUENCES = ("ntc", "ntchw")
@@ -29,11 +32,28 @@ def misfit(card: DatasetCard) -> str | None:
     return None
 
 
+def check_views(augment: Augment, card: DatasetCard) -> None:
+    """Raises MisfitError where data have no pixels to move or the shift would leave none."""
+    if augment.off:
+        return
+    shape = input_shape(card)
+    if len(shape) != 3:
+        raise MisfitError(
+            f"augment changes images and frames; '{card.name}' has {shape}: set augment.shift: 0, "
+            "augment.flip: none and augment.crop: 1.0."
+        )
+    if augment.shift >= min(shape[1:]):
+        raise MisfitError(
+            f"augment.shift: {augment.shift} pixels would leave nothing of '{card.name}', "
+            f"{shape[1]} x {shape[2]}; choose less than {min(shape[1:])}."
+        )
+
+
 class NetworkLearner(Learner):
     """A :class:`Network` in training. Subclasses say in ``begin`` what a stage is.
 
     Poisson codes draw from a generator of their own, seeded by stage and epoch, and in evaluation
-    always from the same one.
+    always from the same one; so do the random views of training samples, in training alone.
     """
 
     model: Network
@@ -44,6 +64,7 @@ class NetworkLearner(Learner):
         super().__init__(job)
         self.params: Any = job.params
         self.generator = torch.Generator(device=job.device)
+        self.augment, self.views = Augment(), torch.Generator()
 
     def new_network(
         self,
@@ -81,15 +102,27 @@ class NetworkLearner(Learner):
         name = self.stage.dataset
         return self.job.card if name is None else self.job.cards[name]
 
-    def enter(self, stage: Stage, optimizer: OptimizerParams, schedule: ScheduleParams) -> None:
-        """Take a stage's name, optimiser and schedule over."""
+    def enter(
+        self,
+        stage: Stage,
+        optimizer: OptimizerParams,
+        schedule: ScheduleParams,
+        augment: AugmentParams | None = None,
+    ) -> None:
+        """Take a stage's name, optimiser, schedule and random views (None: ``augment.*``) over.
+
+        Raises MisfitError for views that the data cannot have.
+        """
         self.stage = stage
+        self.augment = (self.params.augment if augment is None else augment).build()
+        check_views(self.augment, self.card)
         self.optimizers = (optimizer.build(self.model.parameters()),)
         self.schedulers = schedule.build(self.optimizers[0], stage.epochs)
 
     def before_epoch(self, epoch: int) -> None:
-        """Seed the encoder for the epoch."""
+        """Seed the encoder and the random views for the epoch."""
         self.generator.manual_seed(derive_seed(self.job.seed, "encoder", self.stage.name, epoch))
+        self.views.manual_seed(derive_seed(self.job.seed, "views", self.stage.name, epoch))
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -118,6 +151,16 @@ class NetworkLearner(Learner):
         """Logits (B, classes)."""
         out: Tensor = self.model(self.sequence(batch), batch.length)
         return out
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The training loss of a batch, of random views of it where ``augment`` says so."""
+        if self.augment.off:
+            return super().loss(batch)
+        if self.card.layout == "nchw":
+            views = self.augment(cast(Tensor, batch.x), self.views)
+            return super().loss(replace(batch, x=views))
+        views = self.augment(self.sequence(batch), self.views, time_major=True)
+        return self.criterion(self.model(views, batch.length), batch)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore; a network that differs is a MisfitError that lists the differences."""

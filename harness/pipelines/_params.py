@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from harness.contracts import ParamsModel, param
+from harness.layers.augment import Augment, Flip
 from harness.models.build import NetworkParams
 from harness.models.encoders import Code, Split
 
@@ -66,6 +67,30 @@ class EncoderParams(ParamsModel):
     split: Split = param("time", "events: frames of equal duration or of equal counts")
 
 
+class AugmentParams(ParamsModel):
+    """Random views of training samples, images or frames; evaluation never sees them.
+
+    They are drawn from the samples as the data set prepares them: a crop of ``imagenet`` is one of the
+    centre crop, not of the whole photograph. Events are changed once they are frames.
+    """
+
+    shift: int = param(0, "largest shift along each axis; 0 is none", unit="pixels", low=0, high=1024)
+    flip: Flip = param(
+        "none", "mirrors, probability 1/2 each; each-frame draws the horizontal one at every timestep"
+    )
+    crop: float = param(
+        1.0,
+        "random resized crop: the smallest share of the area; 1 is none",
+        low=0.01,
+        high=1.0,
+        source="torchvision's RandomResizedCrop has 0.08",
+    )
+
+    def build(self) -> Augment:
+        """What changes a batch."""
+        return Augment(self.shift, self.flip, self.crop)
+
+
 class TrainingParams(ParamsModel):
     """What every pipeline of a network has."""
 
@@ -73,6 +98,7 @@ class TrainingParams(ParamsModel):
     network: NetworkParams = NetworkParams()
     optimizer: OptimizerParams = OptimizerParams()
     schedule: ScheduleParams = ScheduleParams()
+    augment: AugmentParams = AugmentParams()
     precision: Literal["fp32", "bf16", "amp"] = param("fp32", "arithmetic of training")
     compile: bool = param(False, "whether torch.compile is used")
     grad_clip: float = param(0.0, "largest gradient norm; 0 is no limit", low=0.0, high=1.0e6)

@@ -31,6 +31,7 @@ _IMAGENET: Settings = {
     "timesteps": 6,
     "optimizer.lr": 0.1,
     "optimizer.weight_decay": 0.0,
+    "augment.crop": 0.08,
     "precision": "amp",
     **_SGD,
     **_LIF_QUARTER,
@@ -82,6 +83,7 @@ _UCF: Settings = {
     "optimizer.name": "adam",
     "optimizer.lr": 1.0e-4,
     "schedule.name": "constant",
+    "augment.flip": "each-frame",
     **_PLIF_HALF,
 }
 
@@ -145,7 +147,7 @@ _TABLE: Mapping[tuple[str, str], Settings] = {
     ("pipe-d", "cifar10-dvs-128x20"): {**_DVS, **_DVS_PIPE},
     ("pipe-d", "cifar10-dvs-42"): {**_DVS, **_DVS_42, **_DVS_PIPE},
     ("direct", "es-ucf101"): _UCF,
-    ("pipe-d", "es-ucf101"): {**_UCF, "warmup.epochs": 0},
+    ("pipe-d", "es-ucf101"): {**_UCF, "warmup.epochs": 0, "source.augment.flip": "each-frame"},
 }
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from harness.errors import MisfitError
-from harness.models.network import Network
+from harness.errors import CheckpointError, MisfitError
+from harness.models.network import Network, load
 
 
 def inherit_momentum(new: torch.optim.Optimizer, old: Iterable[torch.optim.Optimizer]) -> int:
@@ -38,20 +38,29 @@ def inherit_momentum(new: torch.optim.Optimizer, old: Iterable[torch.optim.Optim
 def read_checkpoint(path: str) -> Mapping[str, Tensor]:
     """A state dict from a file that ``torch.save`` wrote, bare or under the key ``model``.
 
-    Raises MisfitError where the file is absent, is no such file, or holds something else.
+    Raises CheckpointError where the file is absent, is no such file, or holds something else.
     """
     if not Path(path).is_file():
-        raise MisfitError(f"checkpoint {path} does not exist; give the path of a saved state dict.")
+        raise CheckpointError(f"checkpoint {path} does not exist; give the path of a saved state dict.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise MisfitError(f"checkpoint {path} cannot be read as a state dict: {line}") from None
+        raise CheckpointError(f"checkpoint {path} cannot be read as a state dict: {line}") from None
     if isinstance(state, dict) and isinstance(state.get("model"), dict):
         state = state["model"]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise MisfitError(f"checkpoint {path} holds no state dict (a mapping of names to tensors).")
+        raise CheckpointError(f"checkpoint {path} holds no state dict (a mapping of names to tensors).")
     return state
+
+
+def load_checkpoint(network: Network, path: str) -> None:
+    """Load a complete saved state. Raises CheckpointError, with every difference where it does not fit."""
+    state = read_checkpoint(path)
+    try:
+        load(network, state, where=f"checkpoint {path}")
+    except MisfitError as error:
+        raise CheckpointError(str(error)) from None
 
 
 def train_only(network: Network, prefix: str) -> None:

@@ -128,6 +128,7 @@ class Convert(Pipeline):
             **flat(params.network, "network."),
             **flat(params.optimizer, "optimizer."),
             **flat(params.schedule, "schedule."),
+            **flat(params.augment, "augment."),
         }
         artifact = tuple(sorted(content.items()))
         return (Stage(ANN, epochs, artifact=artifact, pretrain=True), Stage(CONVERT, 1))

@@ -28,13 +28,13 @@ from harness.errors import HarnessError
 from harness.events.reconstruct import edge_integral, edge_integral_any_length
 from harness.models.build import input_shape
 from harness.models.encoders import time_major
-from harness.models.network import load, switch, transfer
+from harness.models.network import switch, transfer
 from harness.neurons.analog import LeakyReLU, ReLU, ReLUParams
 from harness.neurons.liaf import LIAF, LIAFParams
 from harness.pipelines._network import SEQUENCES, NetworkLearner, misfit
-from harness.pipelines._params import OptimizerParams, ScheduleParams, SpikingParams, flat
+from harness.pipelines._params import AugmentParams, OptimizerParams, ScheduleParams, SpikingParams, flat
 from harness.pipelines._published import PAPER_NEURON, Settings, published
-from harness.pipelines._transfer import fill_stem, inherit_momentum, read_checkpoint, train_only
+from harness.pipelines._transfer import fill_stem, inherit_momentum, load_checkpoint, train_only
 
 ANN, WARMUP, LIAF_STAGE, LIF_STAGE = "ann", "warmup", "liaf", "lif"
 ODG_FRAMES = 8
@@ -52,6 +52,7 @@ class SourceParams(ParamsModel):
     epochs: int = param(15, "epochs of the ANN", unit="epochs", low=0, high=10_000)
     optimizer: OptimizerParams = OptimizerParams(name="sgd", lr=0.1)
     schedule: ScheduleParams = ScheduleParams(name="constant")
+    augment: AugmentParams = AugmentParams()
 
 
 class WarmupParams(ParamsModel):
@@ -104,9 +105,8 @@ class PipeDLearner(NetworkLearner):
         before, params = self.optimizers, self.params
         if stage.name == ANN:
             if params.source.checkpoint:
-                path = params.source.checkpoint
-                load(self.model, read_checkpoint(path), where=f"checkpoint {path}")
-            self.enter(stage, params.source.optimizer, params.source.schedule)
+                load_checkpoint(self.model, params.source.checkpoint)
+            self.enter(stage, params.source.optimizer, params.source.schedule, params.source.augment)
             return
         self.timesteps = params.timesteps
         if stage.name == WARMUP:

@@ -25,13 +25,13 @@ from harness.contracts import (
     Stage,
     param,
 )
-from harness.models.network import load, neurons_of, switch
+from harness.models.network import neurons_of, switch
 from harness.neurons.analog import LeakyReLU, ReLU, ReLUParams, SharpenedReLU, window
 from harness.neurons.surrogate import rect
 from harness.pipelines._network import NetworkLearner, misfit
 from harness.pipelines._params import OptimizerParams, ScheduleParams, SpikingParams, flat
 from harness.pipelines._published import PAPER_NEURON, Settings, published
-from harness.pipelines._transfer import inherit_momentum, read_checkpoint
+from harness.pipelines._transfer import inherit_momentum, load_checkpoint
 
 SHARPEN, FINETUNE = "sharpen", "finetune"
 
@@ -81,8 +81,7 @@ class PipeSLearner(NetworkLearner):
             self.timesteps = 1
             switch(self.model, self._activation)
             if self.params.sharpen.checkpoint:
-                path = self.params.sharpen.checkpoint
-                load(self.model, read_checkpoint(path), where=f"checkpoint {path}")
+                load_checkpoint(self.model, self.params.sharpen.checkpoint)
             self.enter(stage, self.params.sharpen.optimizer, self.params.sharpen.schedule)
             return
         self.timesteps = self.params.timesteps
@@ -170,6 +169,7 @@ class PipeS(Pipeline):
             "code": params.encoder.code,
             "v_threshold": float(params.neuron.constant("v_threshold", 1.0)),
             **flat(params.network, "network."),
+            **flat(params.augment, "augment."),
             **flat(params.sharpen),
         }
         artifact = tuple(sorted(content.items()))

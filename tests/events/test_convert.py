@@ -146,13 +146,62 @@ def test_a_full_disk_stops_with_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     assert convert.convert(items, SMALL, out).kept == 2
 
 
+def test_a_chunk_that_fails_leaves_nothing_and_what_was_there_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = sources.image_items(images(tmp_path / "images"))
+    out = tmp_path / "out"
+    convert.convert(items[:2], SMALL, out, chunk=2)
+    before = tree(out)
+    renamed = Path.replace
+    seen = []
+
+    def refused(self: Path, target: Path) -> Path:
+        seen.append(target.name)
+        if len(seen) == 2:
+            raise OSError(5, "Input/output error")
+        return renamed(self, target)
+
+    monkeypatch.setattr(Path, "replace", refused)
+    with pytest.raises(DataError, match=r"cannot write .*class1_1\.npz: Input/output error"):
+        convert.convert(items, SMALL, out, chunk=6)
+    monkeypatch.undo()
+    assert not list(out.rglob(".aside-*"))
+    assert tree(out).items() >= before.items()
+    assert len(finished(out)) == 3
+    assert convert.convert(items, SMALL, out).kept == 3
+
+
+def test_every_folder_is_listed_once_and_no_file_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million files: what costs is a call a file."""
+    source = images(tmp_path / "images")
+    listed = []
+    scandir = os.scandir
+
+    def counted(path: str) -> object:
+        listed.append(str(path))
+        return scandir(path)
+
+    def looked(*arguments: object, **more: object) -> None:
+        raise AssertionError(arguments)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    monkeypatch.setattr(Path, "is_file", looked)
+    monkeypatch.setattr(Path, "iterdir", looked)
+    assert len(sources.image_items(source)) == 6
+    assert sorted(listed) == [str(source), str(source / "cat"), str(source / "dog")]
+
+
 def finished(out: Path) -> list[Path]:
     return [path for path in out.rglob("*.npz") if not path.name.startswith(".")]
 
 
 @pytest.mark.kill
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_killed_at_random_moments_nothing_is_lost_or_torn(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chunk", [1, 7])
+def test_killed_at_random_moments_nothing_is_lost_or_torn(tmp_path: Path, chunk: int) -> None:
     items = sources.image_items(images(tmp_path / "images", each=150))
     whole, out = tmp_path / "whole", tmp_path / "out"
     convert.convert(items, SMALL, whole)
@@ -161,7 +210,7 @@ def test_killed_at_random_moments_nothing_is_lost_or_torn(tmp_path: Path) -> Non
     counts = [0]
     for _ in range(5):
         child = multiprocessing.get_context("fork").Process(
-            target=convert.convert, args=(items, SMALL, out), kwargs={"chunk": 1}
+            target=convert.convert, args=(items, SMALL, out), kwargs={"chunk": chunk}
         )
         child.start()
         limit = time.monotonic() + 20

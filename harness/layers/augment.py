@@ -1,0 +1,100 @@
+"""Random views of images and frames in training: shifts, mirrors, resized crops.
+
+One draw a sample, the same for all its channels and timesteps, so that what moves in a recording goes
+on moving as it did. Draws are made on the CPU and are the same whatever device the tensors are on.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import torch
+from torch import Tensor
+
+Flip = Literal["none", "horizontal", "both", "each-frame"]
+RATIO: Final = (3.0 / 4.0, 4.0 / 3.0)
+TRIES: Final = 10
+"""Aspect ratios and attempts of torchvision's RandomResizedCrop, which section 4.1 of the spec has."""
+Box = tuple[int, int, int, int]
+"""Top, left, height and width."""
+
+
+@dataclass(frozen=True, slots=True)
+class Augment:
+    """What is drawn. ``smallest_area`` 1 is no crop, ``shift`` 0 no shift.
+
+    ``flip``: each mirror has probability 1/2; ``each-frame`` draws the horizontal one anew at every
+    timestep, as the released ES-UCF101 loader does.
+    """
+
+    shift: int = 0
+    flip: Flip = "none"
+    smallest_area: float = 1.0
+
+    @property
+    def off(self) -> bool:
+        """Whether nothing is ever changed."""
+        return self.shift == 0 and self.flip == "none" and self.smallest_area == 1.0
+
+    def __call__(self, x: Tensor, generator: torch.Generator, *, time_major: bool = False) -> Tensor:
+        """Views of images (B, C, H, W), or of frames (T, B, C, H, W) with ``time_major``; a new tensor.
+
+        Crops of images are resized bilinearly, those of frames to the nearest pixel, which keeps counts
+        of events whole. What a shift brings in is 0. ``generator`` is on the CPU.
+        """
+        axis = 1 if time_major else 0
+        samples = x.unbind(axis)
+        steps = x.shape[0] if time_major else 1
+        crop = torch.rand(len(samples), TRIES, 4, generator=generator).tolist()
+        mirror = torch.rand(len(samples), steps + 1, generator=generator) < 0.5
+        offset = torch.randint(-self.shift, self.shift + 1, (len(samples), 2), generator=generator).tolist()
+        out = []
+        for number, sample in enumerate(samples):
+            view = self._cropped(sample, crop[number], "nearest" if time_major else "bilinear")
+            view = self._mirrored(view, mirror[number])
+            out.append(_shifted(view, *offset[number]) if self.shift else view)
+        return torch.stack(out, axis)
+
+    def _cropped(self, sample: Tensor, drawn: list[list[float]], mode: str) -> Tensor:
+        if self.smallest_area == 1.0:
+            return sample
+        from torchvision.transforms.v2 import InterpolationMode, functional  # a second, for crops alone
+
+        height, width = sample.shape[-2:]
+        box = _box(height, width, self.smallest_area, drawn)
+        how = InterpolationMode.NEAREST if mode == "nearest" else InterpolationMode.BILINEAR
+        found: Tensor = functional.resized_crop(sample, *box, [height, width], how, antialias=True)
+        return found
+
+    def _mirrored(self, sample: Tensor, drawn: Tensor) -> Tensor:
+        if self.flip == "none":
+            return sample
+        if self.flip == "each-frame":
+            chosen = drawn[1:].to(sample.device).reshape(-1, *([1] * (sample.dim() - 1)))
+            return torch.where(chosen, sample.flip(-1), sample)
+        axes = [-1] * bool(drawn[0]) + [-2] * bool(drawn[1] and self.flip == "both")
+        return sample.flip(axes) if axes else sample
+
+
+def _box(height: int, width: int, smallest: float, drawn: list[list[float]]) -> Box:
+    """The first drawn crop that fits: its area from ``smallest`` to 1 of all, its ratio log-uniform."""
+    low, high = math.log(RATIO[0]), math.log(RATIO[1])
+    for area, ratio, down, right in drawn:
+        pixels = height * width * (smallest + (1.0 - smallest) * area)
+        aspect = math.exp(low + (high - low) * ratio)
+        h, w = round(math.sqrt(pixels / aspect)), round(math.sqrt(pixels * aspect))
+        if 0 < h <= height and 0 < w <= width:
+            return int(down * (height - h + 1)), int(right * (width - w + 1)), h, w
+    return 0, 0, height, width
+
+
+def _shifted(sample: Tensor, down: int, right: int) -> Tensor:
+    """The sample moved by so many pixels, zeros where it was."""
+    height, width = sample.shape[-2:]
+    moved = torch.zeros_like(sample)
+    moved[..., max(0, down) : height + down, max(0, right) : width + right] = sample[
+        ..., max(0, -down) : height - down, max(0, -right) : width - right
+    ]
+    return moved
