@@ -46,14 +46,17 @@ def make_images(root: Path, count: int) -> None:
 
 def child(images: Path, out: Path, workers: int) -> None:
     """What the killed processes run: the converter as the command line calls it, for small images."""
-    begun = time.perf_counter()
+    begun, cpu = time.perf_counter(), time.process_time()
     items = sources.image_items(images)
     listed = time.perf_counter() - begun
     print("listed", flush=True)
     summary = convert.convert(items, WORK, out, mapper=mapper(workers))
     memory = largest_mb()
     wall = time.perf_counter() - begun
-    print(f"{summary.made} {summary.kept} {summary.bad} {listed:.3f} {wall:.3f} {memory:.0f}")
+    print(
+        f"{summary.made} {summary.kept} {summary.bad} {listed:.3f} {wall:.3f} {memory:.0f} "
+        f"{time.process_time() - cpu:.3f}"
+    )
 
 
 def largest_mb() -> float:
@@ -74,13 +77,13 @@ class Run:
             text=True,
         )
 
-    def end(self) -> tuple[int, int, int, float, float, float]:
-        """Made, kept, bad, seconds of the listing, of all, and the largest memory in MB."""
+    def end(self) -> tuple[int, int, int, list[float]]:
+        """Made, kept, bad; seconds of the listing, of all, largest memory in MB, processor seconds."""
         said, _ = self.process.communicate()
         if self.process.returncode:
             raise SystemExit(f"the converter ended with {self.process.returncode}")
         made, kept, bad, *rest = said.splitlines()[-1].split()
-        return int(made), int(kept), int(bad), float(rest[0]), float(rest[1]), float(rest[2])
+        return int(made), int(kept), int(bad), [float(value) for value in rest]
 
     def kill(self, after_s: float) -> bool:
         """SIGKILL so many seconds after the listing; whether it was still running."""
@@ -115,10 +118,10 @@ def measure(root: Path, count: int, kills: int, workers: int, seed: int) -> None
     images, whole, out = root / "images", root / "whole", root / "out"
     if not images.is_dir():
         make_images(images, count)
-    made, _, bad, listed, wall, memory = Run(images, whole, workers).end()
+    made, _, bad, (listed, wall, memory, cpu) = Run(images, whole, workers).end()
     rate = count / wall
     print(f"uninterrupted: {made} files, {bad} quarantined in {wall:.1f} s, {rate:.0f} a second; ", end="")
-    print(f"listing {listed:.2f} s; {memory:.0f} MB", flush=True)
+    print(f"{cpu:.1f} s of processor time; listing {listed:.2f} s; {memory:.0f} MB", flush=True)
     rng = np.random.default_rng(seed)
     seen: set[Path] = set()
     killed = 0
@@ -141,11 +144,14 @@ def measure(root: Path, count: int, kills: int, workers: int, seed: int) -> None
     if left:
         raise SystemExit(f"{len(left)} half-written files are left, first {left[0]}")
     print(f"resumed: {kept} kept, {made} made; none missing, none torn, the same labels", flush=True)
-    _, kept, _, listed, wall, memory = Run(images, out, workers).end()
-    print(f"everything there: {wall:.1f} s, {wall / count * 1e3:.2f} ms a file; {memory:.0f} MB")
+    *_, (listed, wall, memory, cpu) = Run(images, out, workers).end()
+    print(
+        f"everything there: {wall:.1f} s, {cpu / count * 1e3:.2f} ms of processor time a file; "
+        f"{memory:.0f} MB"
+    )
     print(
         f"a million at these rates: {MILLION / rate / 60:.0f} min to convert images this small, "
-        f"{MILLION * wall / count / 60:.1f} min to find all done, "
+        f"{MILLION * cpu / count / 60:.1f} min of processor time to find all done, "
         f"{MILLION * listed / count:.0f} s of it to list"
     )
 
