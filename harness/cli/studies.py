@@ -229,5 +229,6 @@ def doctor() -> None:
 
 def _backend_lines() -> list[str]:
     from harness.layers.delay import explain
+    from harness.neurons import compiled
 
-    return list(explain())
+    return [compiled.explain(), *explain()]

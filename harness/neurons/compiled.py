@@ -61,6 +61,13 @@ def prepare(load: Any = loops) -> None:
         load()
 
 
+def explain() -> str:
+    """What runs neurons on this machine's CPU, in a line."""
+    if loops() is None:
+        return "compiled neurons no: numba is not installed, recurrences run as passes of torch"
+    return "compiled neurons yes, on one thread: float32 with atan or rect; the rest as passes of torch"
+
+
 def covers(x: Tensor, surrogate: Surrogate | None) -> bool:
     """Whether the loops compute this call: float32 on a CPU, a surrogate of arithmetic alone."""
     if x.device.type != "cpu" or x.dtype != torch.float32 or x.numel() == 0:

@@ -206,6 +206,7 @@ def test_list(cli: Cli) -> None:
 
 def test_doctor(cli: Cli) -> None:
     said = cli("doctor").out
+    assert "compiled neurons" in said
     assert "torch" in said
     assert "cores" in said
 
