@@ -97,6 +97,16 @@ def test_the_small_study_is_equal_in_parameters_and_in_synapses(data: Path) -> N
     assert len({cell.space for cell in cells.values()}) == 1
 
 
+def test_the_sparse_study_is_equal_in_parameters_and_in_synapses(data: Path) -> None:
+    cells = {cell.label: cell for cell in load_study(FOLDER / "delays-sparse.yaml").cells}
+    learned = cells["learned delays"]
+    sizes = [parameters(cells[name]) for name in ("fixed delays, wider", "no delays, wider")]
+    assert max(abs(size - parameters(learned)) for size in sizes) < 0.015 * parameters(learned)
+    same = dict(cells["fixed delays, same network"].fixed) | {"delay.kind": "learned"}
+    assert {key: value for key, value in same.items() if dict(learned.fixed).get(key) != value} == {}
+    assert len({tuple(cell.start) for cell in cells.values()}) == 1
+
+
 def test_the_range_study_covers_the_same_time_at_every_timestep(data: Path) -> None:
     study = load_study(FOLDER / "delays-range.yaml")
     spans = {}
