@@ -18,14 +18,9 @@ import numpy as np
 
 from harness import __version__
 from harness.contracts.data import Arrays, Dataset
+from harness.contracts.places import cache_root
 from harness.errors import DataError
 from harness.ids import content_id
-
-
-def cache_root() -> Path:
-    """Where prepared data lies."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "snn-harness"
-    return Path(os.environ.get("HARNESS_CACHE", default))
 
 
 def prepared(dataset: Dataset) -> Arrays:

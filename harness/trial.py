@@ -11,6 +11,8 @@ from harness.ids import content_id
 from harness.space import Params, Scalar
 
 Items = tuple[tuple[str, Any], ...]
+COSTS = ("spikes", "synops", "energy_nj", "firing_rate", "parameters", "train_s")
+"""Metrics of what a network costs, not of how good it is: less is better, and nothing is chance."""
 
 
 class Phase(StrEnum):

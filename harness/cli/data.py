@@ -48,7 +48,8 @@ def list_() -> None:
 @app.command(epilog="Example: harness data prepare digits")
 def prepare(name: Annotated[str, typer.Argument(help="A data set.")]) -> None:
     """Make the memory-mapped arrays of a data set, as the first trial on this node would."""
-    from harness.cache import cache_root, prepared
+    from harness.cache import prepared
+    from harness.contracts.places import cache_root
     from harness.contracts.registry import dataset
 
     arrays = prepared(dataset(name)())

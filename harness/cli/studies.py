@@ -214,7 +214,7 @@ def doctor() -> None:
 
     import torch
 
-    from harness.cache import cache_root
+    from harness.contracts.places import cache_root
     from harness.train import facts
 
     console.print(f"python packages  {facts.packages()}", soft_wrap=True)

@@ -33,6 +33,10 @@ class Augment:
     flip: Flip = "none"
     smallest_area: float = 1.0
 
+    def __post_init__(self) -> None:
+        if self.smallest_area < 1.0:  # loading takes seconds: before anything is timed
+            import torchvision.transforms.v2  # noqa: F401 - for crops alone
+
     @property
     def off(self) -> bool:
         """Whether nothing is ever changed."""
@@ -60,7 +64,7 @@ class Augment:
     def _cropped(self, sample: Tensor, drawn: list[list[float]], mode: str) -> Tensor:
         if self.smallest_area == 1.0:
             return sample
-        from torchvision.transforms.v2 import InterpolationMode, functional  # a second, for crops alone
+        from torchvision.transforms.v2 import InterpolationMode, functional
 
         height, width = sample.shape[-2:]
         box = _box(height, width, self.smallest_area, drawn)

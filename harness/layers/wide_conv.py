@@ -24,7 +24,8 @@ def conv_last_axis(x_bfcl: Tensor, w_ofk: Tensor, dilation: int = 1) -> Tensor:
 
     Sums differ from torch's in rounding alone (1e-5 of the largest gradient).
     """
-    if w_ofk.shape[-1] < WIDE or x_bfcl.device.type != "cpu" or x_bfcl.dtype != torch.float32:
+    plain = w_ofk.shape[-1] < WIDE or x_bfcl.device.type != "cpu" or x_bfcl.dtype != torch.float32
+    if plain or torch.is_autocast_enabled("cpu"):
         return conv2d(x_bfcl, w_ofk, dilation=(1, dilation))
     return _Wide.apply(x_bfcl, w_ofk, dilation)  # type: ignore[no-any-return]
 

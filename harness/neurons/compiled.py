@@ -6,7 +6,9 @@ They are the recurrences of :mod:`harness.neurons.recurrence` and
 
 from __future__ import annotations
 
+import importlib
 import math
+import warnings
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -37,34 +39,28 @@ class Constants(NamedTuple):
 
 @cache
 def loops() -> Any:
-    """The compiled loops of leaky neurons, None without numba. Loading takes a second, compiling a few."""
-    try:
-        from harness.neurons import lif_loops
-    except ImportError:
-        return None
-    return lif_loops
+    """The compiled loops of leaky neurons, None where numba does not run. Loading takes a second."""
+    return _load("lif_loops")
 
 
 @cache
 def ts_lif_loops() -> Any:
     """The same for TS-LIF."""
+    return _load("ts_lif_loops")
+
+
+def _load(name: str) -> Any:
     try:
-        from harness.neurons import ts_lif_loops
-    except ImportError:
+        return importlib.import_module(f"harness.neurons.{name}")
+    except (ImportError, OSError) as error:  # numba is absent, or its library does not load
+        warnings.warn(f"neurons run as passes of torch, slower: {error}", RuntimeWarning, stacklevel=3)
         return None
-    return ts_lif_loops
-
-
-def prepare(load: Any = loops) -> None:
-    """Load what a CPU needs before anything is timed; nothing where a GPU will do the work."""
-    if not torch.cuda.is_available():
-        load()
 
 
 def explain() -> str:
     """What runs neurons on this machine's CPU, in a line."""
     if loops() is None:
-        return "compiled neurons no: numba is not installed, recurrences run as passes of torch"
+        return "compiled neurons no: numba does not run here, recurrences run as passes of torch"
     return "compiled neurons yes, on one thread: float32 with atan or rect; the rest as passes of torch"
 
 
@@ -76,6 +72,7 @@ def covers(x: Tensor, surrogate: Surrogate | None) -> bool:
 
 
 def _flat(x: Tensor, rows: int) -> Floats:
+    """The memory of a tensor that :func:`_dense` or :func:`_like` gave, as rows."""
     array: Floats = x.detach().as_strided((rows, x.numel() // rows), (x.numel() // rows, 1)).numpy()
     return array
 

@@ -73,7 +73,7 @@ def lif_multistep(
     if return_v:
         spikes, v_tbn = LIFWithPotential.apply(x, k, surrogate, *options)
         return spikes.to(x_tbn.dtype), v_tbn
-    if _compiled(x, k, surrogate, decay_input):
+    if _in_loops(x, k, surrogate, decay_input):
         constants = compiled.Constants(v_threshold, reset == "hard", decay_input, surrogate)
         spikes = compiled.Leaky.apply(x, k, constants)
     else:
@@ -98,7 +98,7 @@ def lif_held(
     if steps < 1:
         raise HarnessError(f"neurons: {steps} timesteps; set timesteps to 1 or more.")
     x = _single(x_bn)
-    if _compiled(x, decay, surrogate, decay_input):
+    if _in_loops(x, decay, surrogate, decay_input):
         check_constants(x[None], decay, None, v_threshold)
         constants = compiled.Constants(v_threshold, reset == "hard", decay_input, surrogate, steps)
         return compiled.Leaky.apply(x, decay, constants).to(x_bn.dtype)  # type: ignore[no-any-return]
@@ -111,7 +111,7 @@ def _single(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-def _compiled(x: Tensor, k: float | Tensor, surrogate: Surrogate | None, decay_input: bool) -> bool:
+def _in_loops(x: Tensor, k: float | Tensor, surrogate: Surrogate | None, decay_input: bool) -> bool:
     if decay_input and isinstance(k, Tensor):  # a learned gain of the input has a sum of its own
         return False
     return compiled.covers(x, surrogate) and compiled.loops() is not None
@@ -132,7 +132,7 @@ def integrate_multistep(
     """
     k = check_constants(x_tbn, decay, tau, v_threshold)
     x = _single(x_tbn)
-    if _compiled(x, k, None, decay_input):
+    if _in_loops(x, k, None, decay_input):
         return compiled.Leaky.apply(  # type: ignore[no-any-return]
             x, k, compiled.Constants(v_threshold, reset == "hard", decay_input)
         )

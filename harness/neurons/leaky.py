@@ -22,7 +22,7 @@ class LeakyNeuron(Neuron):
         self.v_threshold = float(self.params.v_threshold)
         self.surrogate = self.params.surrogate.value()
         self.decay_input = bool(getattr(self.params, "decay_input", False))
-        compiled.prepare()
+        compiled.loops()  # before anything is timed
 
     def decay(self) -> float | Tensor:
         """The share of the potential that a step leaves, in [0, 1]."""

@@ -16,9 +16,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from harness.neurons.machine import OPTIONS
+from harness.neurons.machine import compiled
 
 NONE, RECT, ATAN = 0, 1, 2
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
@@ -95,16 +94,16 @@ def _keep_soft(h: Any, e: Any, by_k: Any, th: Any) -> None:
         by_k[j] += e[j] * (u - (th if u >= th else ZERO))
 
 
-def _compiled(function: Any, rows: int, constants: int) -> Any:
-    return njit(f"void({','.join([_ROW] * rows + ['f4'] * constants)})", **OPTIONS)(function)
+def _rows(function: Any, rows: int, constants: int) -> Any:
+    return compiled(function, f"void({','.join([_ROW] * rows + ['f4'] * constants)})")
 
 
-fire_hard, fire_soft = _compiled(_fire_hard, 3, 3), _compiled(_fire_soft, 3, 3)
-charge_hard, charge_soft = _compiled(_charge_hard, 3, 3), _compiled(_charge_soft, 3, 3)
-keep_hard, keep_soft = _compiled(_keep_hard, 3, 1), _compiled(_keep_soft, 3, 1)
-back_none = _compiled(_back_none, 3, 4)
-back_rect, back_atan = _compiled(_back_rect, 3, 6), _compiled(_back_atan, 3, 6)
-scale, add = (njit(f"void({_ROW},f4,{_ROW})", **OPTIONS)(f) for f in (_scale, _add))
+fire_hard, fire_soft = _rows(_fire_hard, 3, 3), _rows(_fire_soft, 3, 3)
+charge_hard, charge_soft = _rows(_charge_hard, 3, 3), _rows(_charge_soft, 3, 3)
+keep_hard, keep_soft = _rows(_keep_hard, 3, 1), _rows(_keep_soft, 3, 1)
+back_none = _rows(_back_none, 3, 4)
+back_rect, back_atan = _rows(_back_rect, 3, 6), _rows(_back_atan, 3, 6)
+scale, add = (compiled(f, f"void({_ROW},f4,{_ROW})") for f in (_scale, _add))
 
 
 def _spikes(x: Any, out: Any, steps: int, k: Any, c: Any, th: Any, hard: bool) -> None:
@@ -184,6 +183,6 @@ def _backward(
 
 
 _ARRAY = "f4[:,::1]"
-spikes = njit(f"void({_ARRAY},{_ARRAY},i8,f4,f4,f4,b1)", **OPTIONS)(_spikes)
-potentials = njit(f"void({_ARRAY},{_ARRAY},f4,f4,f4,b1)", **OPTIONS)(_potentials)
-backward = njit(f"f8({_ARRAY},{_ARRAY},{_ARRAY},i8,f4,f4,f4,b1,i8,f4,f4,f4,b1)", **OPTIONS)(_backward)
+spikes = compiled(_spikes, f"void({_ARRAY},{_ARRAY},i8,f4,f4,f4,b1)")
+potentials = compiled(_potentials, f"void({_ARRAY},{_ARRAY},f4,f4,f4,b1)")
+backward = compiled(_backward, f"f8({_ARRAY},{_ARRAY},{_ARRAY},i8,f4,f4,f4,b1,i8,f4,f4,f4,b1)")

@@ -1,23 +1,46 @@
-"""How numba compiles the loops of neurons: without the interpreter's lock, kept on disk, for one thread."""
+"""How numba compiles the loops of neurons: without the interpreter's lock, for one thread, kept on disk.
+
+Machine code lies below the cache of the node, under a name made of the loops' sources, numba's version
+and the processor: code of other sources is never found, whatever stopped the process that wrote it.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from numba import njit
+import llvmlite.binding
+import numba
+from numba.core import config as _config
+
+from harness.contracts.places import cache_root
+
+config: Any = _config
+SOURCES = ("machine.py", "lif_loops.py", "ts_lif_loops.py")
 
 
-def _nothing() -> None:
-    """Whether numba finds a folder for its cache is known once it is asked for a function."""
+@cache
+def folder() -> Path:
+    """Where machine code of these sources for this processor lies."""
+    texts = [(Path(__file__).parent / name).read_bytes() for name in SOURCES]
+    processor = f"{numba.__version__} {llvmlite.binding.get_host_cpu_name()}".encode()
+    return cache_root() / f"compiled-{hashlib.sha256(b'|'.join([*texts, processor])).hexdigest()[:16]}"
 
 
-def _options() -> dict[str, Any]:
-    options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+def compiled(function: Callable[..., Any], signature: str, fastmath: frozenset[str] = frozenset()) -> Any:
+    """Machine code of ``function`` for the types of ``signature``; from disk where it was made before.
+
+    Where nothing can be written (read-only, full) it is compiled in every process.
+    """
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath)}
+    before = config.CACHE_DIR
     try:
-        njit("void()", **options)(_nothing)
-    except RuntimeError:  # neither the package's folder nor the user's can be written
-        options["cache"] = False
-    return options
-
-
-OPTIONS = _options()
+        config.CACHE_DIR = str(folder())
+        return numba.njit(signature, cache=True, **options)(function)
+    except (OSError, RuntimeError):  # numba's RuntimeError: no folder that it can write to
+        return numba.njit(signature, cache=False, **options)(function)
+    finally:
+        config.CACHE_DIR = before

@@ -107,7 +107,7 @@ class TSLIF(Neuron):
         self.register_buffer("tie", tie, persistent=False)
         self.register_buffer("offset", offset, persistent=False)
         self.widen(1)
-        compiled.prepare(compiled.ts_lif_loops)
+        compiled.ts_lif_loops()  # before anything is timed
 
     def widen(self, features: int, axis: int = -1) -> TSLIF:
         """Give every feature its own output weights; ``axis`` counts from the end (-1: last).

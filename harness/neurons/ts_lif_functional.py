@@ -42,8 +42,10 @@ def ts_lif_multistep(x: Tensor, gains: Tensor, mix: Tensor, rule: Rule, axis: in
             f"neuron 'ts-lif': {mix.shape[1]} mixing weights do not fit axis {axis} of an input of "
             f"shape {tuple(x.shape)}. Build the layer with features={x.shape[axis]}."
         )
+    if x.numel() == 0:
+        return torch.zeros_like(x)
     inner = math.prod(x.shape[axis + 1 :]) if mix.shape[1] > 1 else 1
-    if _compiled(x, gains, rule):
+    if _in_loops(x, gains, rule):
         out: Tensor = compiled.TSLIF.apply(x.float(), gains, mix.float(), rule, inner)
         return out.to(x.dtype)
     if mix.shape[1] > 1:
@@ -53,7 +55,7 @@ def ts_lif_multistep(x: Tensor, gains: Tensor, mix: Tensor, rule: Rule, axis: in
     return out.to(x.dtype)
 
 
-def _compiled(x: Tensor, gains: Tensor, rule: Rule) -> bool:
+def _in_loops(x: Tensor, gains: Tensor, rule: Rule) -> bool:
     single = gains.dtype == torch.float32 and x.dtype != torch.float64
     return single and compiled.covers(gains, rule.surrogate) and compiled.ts_lif_loops() is not None
 

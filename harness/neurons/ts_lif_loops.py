@@ -15,13 +15,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from harness.neurons.machine import OPTIONS
+from harness.neurons.machine import compiled
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 FAR = np.float32(1e16)
-"""A squared distance from threshold from where the slope is nothing; larger ones could overflow."""
+"""A squared distance from threshold beyond which the slope is 0: its square would overflow."""
 LANE = 1136
 """Elements of a block. Lanes that begin a multiple of a page apart, or nearly, wait for one another."""
 M_D, M_S, P_D, P_S, R_D, R_S, OUT = (LANE * i for i in range(7))
@@ -82,9 +81,9 @@ def _back_atan(g: Any, h: Any, w: Any, k: Any) -> None:
         u_d, u_s, a_d, a_s = h[j], h[LANE + j], w[A_D + j], w[A_S + j]
         e_d, e_s = u_d - th, u_s - th
         e_d, e_s = e_d * e_d, e_s * e_s
-        e_d, e_s = p + q * (FAR if e_d > FAR else e_d), p + q * (FAR if e_s > FAR else e_s)
-        inverse = ONE / (e_d * e_s)  # one division for both slopes
-        slope_d, slope_s = e_s * inverse, e_d * inverse
+        f_d, f_s = p + q * (FAR if e_d > FAR else e_d), p + q * (FAR if e_s > FAR else e_s)
+        inverse = ONE / (f_d * f_s)  # one division for both slopes
+        slope_d, slope_s = ZERO if e_d > FAR else f_s * inverse, ZERO if e_s > FAR else f_d * inverse
         d, s = k11 * a_d, k12 * a_d + k22 * a_s
         by_s = s + slope_s * (w[M_S + j] * g[j] - now_s * s - late_s * a_s)
         by_d = d + slope_d * (w[M_D + j] * g[j] - now_d * d - late_d * a_d) + k21 * by_s
@@ -156,19 +155,19 @@ def _add(w: Any, out: Any) -> None:
         out[j] += w[OUT + j]
 
 
-_FUSED = OPTIONS | {"fastmath": {"contract"}}
-_SUMMED = OPTIONS | {"fastmath": {"contract", "reassoc", "nsz"}}
+_FUSED = frozenset({"contract"})
+_SUMMED = frozenset({"contract", "reassoc", "nsz"})
 fire_now, fire_late, rest = (
-    njit(f"void({_ROW},{_ROW},{_ROW})", **_FUSED)(f) for f in (_fire_now, _fire_late, _rest)
+    compiled(f, f"void({_ROW},{_ROW},{_ROW})", _FUSED) for f in (_fire_now, _fire_late, _rest)
 )
-charge = njit(f"void({_ROW},{_ROW},{_ROW},{_ROW})", **_FUSED)(_charge)
+charge = compiled(_charge, f"void({_ROW},{_ROW},{_ROW},{_ROW})", _FUSED)
 back_atan, back_rect = (
-    njit(f"void({_ROW},{_ROW},{_ROW},{_ROW})", **_FUSED)(f) for f in (_back_atan, _back_rect)
+    compiled(f, f"void({_ROW},{_ROW},{_ROW},{_ROW})", _FUSED) for f in (_back_atan, _back_rect)
 )
-sum_mix = njit(f"void({_ROW},{_ROW},{_ROW},f4)", **OPTIONS)(_sum_mix)
-sum_gains = njit(f"void({_ROW},{_ROW},{_ROW},{_ROW},{_ROW},f8[::1])", **_SUMMED)(_sum_gains)
-sum_resets = njit(f"void(i8,{_ROW},{_ROW},f4,f8[::1])", **_SUMMED)(_sum_resets)
-copy, add = (njit(f"void({_ROW},{_ROW})", **OPTIONS)(f) for f in (_copy, _add))
+sum_mix = compiled(_sum_mix, f"void({_ROW},{_ROW},{_ROW},f4)")
+sum_gains = compiled(_sum_gains, f"void({_ROW},{_ROW},{_ROW},{_ROW},{_ROW},f8[::1])", _SUMMED)
+sum_resets = compiled(_sum_resets, f"void(i8,{_ROW},{_ROW},f4,f8[::1])", _SUMMED)
+copy, add = (compiled(f, f"void({_ROW},{_ROW})") for f in (_copy, _add))
 
 
 def _size(features: int, inner: int) -> int:
@@ -207,9 +206,9 @@ def _fold(w: Any, by_mix: Any, inner: int, first: int, n: int, share: float) -> 
     w[G_S : G_S + n] = ZERO
 
 
-size = njit("i8(i8,i8)", **OPTIONS)(_size)
-lay = njit(f"void({_ROW},{_ARRAY},i8,i8,i8,f4)", **OPTIONS)(_lay)
-fold = njit(f"void({_ROW},f8[:,::1],i8,i8,i8,f8)", **_SUMMED)(_fold)
+size = compiled(_size, "i8(i8,i8)")
+lay = compiled(_lay, f"void({_ROW},{_ARRAY},i8,i8,i8,f4)")
+fold = compiled(_fold, f"void({_ROW},f8[:,::1],i8,i8,i8,f8)", _SUMMED)
 
 
 def _forward(x: Any, out: Any, steps: int, k: Any, mix: Any, inner: int) -> None:
@@ -276,7 +275,5 @@ def _backward(
             fold(w, by_mix, inner, 0 if alike else first, block if alike else n, np.float64(share))
 
 
-forward = njit(f"void({_ARRAY},{_ARRAY},i8,{_ROW},{_ARRAY},i8)", **OPTIONS)(_forward)
-backward = njit(f"void({_ARRAY},{_ARRAY},{_ARRAY},i8,{_ROW},{_ARRAY},i8,b1,f8[::1],f8[:,::1])", **OPTIONS)(
-    _backward
-)
+forward = compiled(_forward, f"void({_ARRAY},{_ARRAY},i8,{_ROW},{_ARRAY},i8)")
+backward = compiled(_backward, f"void({_ARRAY},{_ARRAY},{_ARRAY},i8,{_ROW},{_ARRAY},i8,b1,f8[::1],f8[:,::1])")

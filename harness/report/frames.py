@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from harness.errors import HarnessError, UnknownNameError
+from harness.trial import COSTS
 
 FINAL_STATES = ("COMPLETE", "PRUNED", "FAILED")
-COSTS = ("synops", "spikes", "firing_rate", "energy_nj", "parameters", "train_s")
 KEY = ["cell", "trial_id"]
 OPTION = re.compile(r"[\[,]([A-Za-z_]\w*)=([^,\]]*)")
 SAME_DATA = {

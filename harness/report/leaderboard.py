@@ -62,6 +62,12 @@ def tables_of(
 
     ``own`` are the study's last attempts.
     """
+    metrics = {cells[0].objectives[0][0] for cells in view.groups(dataset).values()}
+    if target is not None and len(metrics) > 1:
+        raise HarnessError(
+            f"study '{view.study}': target {target:g} is for one metric, its boards are judged by "
+            f"{' and '.join(sorted(metrics))}; name a data set as well"
+        )
     picked = [_pick_all(view.of(cells), cells, own) for cells in view.groups(dataset).values()]
     keys = pd.concat([data.scored[KEY] for found in picked for data in found])
     curves = curves_of(epochs, view.study, keys)

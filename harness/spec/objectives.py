@@ -13,7 +13,7 @@ from harness.spec.leaves import not_a, scalar_list
 from harness.spec.scalars import echo, fault
 from harness.spec.values import SearchPlan
 from harness.spec.yaml_lines import Node
-from harness.trial import Objective
+from harness.trial import COSTS, Objective
 
 _BOTH: tuple[Task, ...] = ("classification", "forecasting")
 METRICS: Mapping[str, tuple[str, tuple[Task, ...]]] = {
@@ -32,7 +32,6 @@ METRICS: Mapping[str, tuple[str, tuple[Task, ...]]] = {
 }
 """Metrics that a study may select by: the better direction and the tasks that have them."""
 
-COSTS = ("synops", "spikes", "parameters", "train_s", "energy_nj", "firing_rate")
 """Metrics that are never negative."""
 
 _DEFAULT: Mapping[Task, Objective] = {

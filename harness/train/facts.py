@@ -11,7 +11,16 @@ from pathlib import Path
 
 import torch
 
-NUMBER_PACKAGES = ("torch", "spikingjelly", "numba", "numpy", "optuna", "scipy", "scikit-learn")
+NUMBER_PACKAGES = (
+    "torch",
+    "torchvision",
+    "spikingjelly",
+    "numba",
+    "numpy",
+    "optuna",
+    "scipy",
+    "scikit-learn",
+)
 
 
 @functools.cache

@@ -20,9 +20,9 @@ from harness.train.access import Access
 from harness.train.clocks import Clocks
 from harness.train.evaluate import evaluate
 from harness.train.forecast_metrics import BY_VARIATE
-from harness.train.progress import COSTS, Progress
+from harness.train.progress import Progress
 from harness.train.task import Task
-from harness.trial import DatasetRef, EpochRow, Phase, Report, State, TrialEnd
+from harness.trial import COSTS, DatasetRef, EpochRow, Phase, Report, State, TrialEnd
 
 Rows = list[EpochRow]
 
@@ -43,8 +43,8 @@ class TrialLoop:
             self._open_splits()
             self.data_facts = self.access.facts()
         torch.manual_seed(derive_seed(self.spec.seed, "init"))
-        train = self.splits[self.spec.dataset.name][0]
-        self.learner = pipeline.learner(self._job(train))
+        with self.clocks.running("prepare"):
+            self.learner = pipeline.learner(self._job(self.splits[self.spec.dataset.name][0]))
         self.progress = Progress()
         if getattr(self.params, "compile", False):
             self.learner.model.compile()
@@ -332,6 +332,7 @@ class TrialLoop:
 
     def _facts(self) -> dict[str, Any]:
         train, valid = self.splits[self.spec.dataset.name]
+        at_best = self.progress.best_costs
         return {
             "pretrain_s": self.progress.pretrain_s,
             "pretrain_cpu_s": self.progress.pretrain_cpu_s,
@@ -340,7 +341,7 @@ class TrialLoop:
             "parameters": trainable(self.learner.model),
             "splits": {"train": train.digest, "valid": valid.digest},
             "data": self.data_facts,
-            **{name: self.progress.best_costs.get(name) for name in COSTS if name != "parameters"},
+            **{name: at_best.get(name) for name in COSTS if name not in ("parameters", "train_s")},
         }
 
 

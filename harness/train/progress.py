@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from harness.errors import MisfitError, NonFiniteError
-from harness.trial import EpochRow, Objective
+from harness.trial import COSTS, EpochRow, Objective
 
 
 @dataclass(slots=True)
@@ -64,9 +64,6 @@ class Progress:
             self.best_values, self.best_epoch, self.best_train_s = values, self.done, total_s
             self.best_costs = {k: v for k, v in measured.items() if k in COSTS}
             self.best_state = None if state is None else copy.deepcopy(dict(state))
-
-
-COSTS = ("spikes", "synops", "energy_nj", "firing_rate", "parameters")
 
 
 def _value(measured: Mapping[str, float], objective: Objective) -> float:

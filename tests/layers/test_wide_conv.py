@@ -25,6 +25,16 @@ def test_equals_the_convolution(taps: int, dilation: int) -> None:
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
 
 
+def test_bf16_takes_the_ordinary_one() -> None:
+    x, w = torch.randn(2, 3, 1, 40).requires_grad_(), torch.randn(4, 3, 1, WIDE).requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = conv_last_axis(x, w)
+    assert out.dtype == torch.bfloat16
+    out.sum().backward()
+    assert w.grad is not None
+    assert w.grad.dtype == torch.float32
+
+
 def test_a_window_as_long_as_the_kernel_and_a_part_that_needs_no_gradient() -> None:
     x, w = torch.randn(2, 3, 1, WIDE), torch.randn(4, 3, 1, WIDE).requires_grad_()
     out = conv_last_axis(x, w)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from harness.neurons import compiled, recurrence
+from harness.neurons import compiled, machine, recurrence
 from harness.neurons.functional import integrate_multistep, lif_held, lif_multistep
 from harness.neurons.lif import LIF
 from harness.neurons.recurrence import Integrate
@@ -19,6 +23,7 @@ from harness.neurons.ts_lif_recurrence import Rule
 
 pytestmark = pytest.mark.skipif(compiled.loops() is None, reason="numba is not installed")
 
+ROOT = Path(__file__).parents[2]
 SHAPES = [(1, 3), (4, 5000), (112, 4, 300), (6, 3, 7, 5, 5)]
 
 
@@ -149,3 +154,29 @@ def test_neurons_use_them() -> None:
     x = normal((4, 8), 14).requires_grad_()
     for out in (LIF()(x), LIF().hold(x[0], 4), TSLIF(TSLIFParams())(x)):
         assert type(out.grad_fn).__name__ in ("LeakyBackward", "TSLIFBackward")
+
+
+UNWRITABLE = """
+import torch
+from harness.neurons.lif import LIF
+x = torch.randn(4, 8, requires_grad=True)
+LIF()(x).sum().backward()
+print(type(LIF()(x).grad_fn).__name__, tuple(x.grad.shape))
+"""
+
+
+@pytest.mark.slow
+def test_a_cache_that_cannot_be_written_costs_time_alone(tmp_path: Path) -> None:
+    """The node's cache is a file where a folder should be."""
+    (tmp_path / "file").write_text("")
+    environment = {**os.environ, "HARNESS_CACHE": str(tmp_path / "file"), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", UNWRITABLE]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.stdout.split("\n")[0] == "LeakyBackward (4, 8)", done.stderr
+
+
+def test_machine_code_of_other_sources_is_never_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = machine.folder()
+    assert here == machine.folder.__wrapped__()
+    monkeypatch.setattr(machine, "SOURCES", machine.SOURCES[:1])
+    assert machine.folder.__wrapped__() != here

@@ -462,6 +462,9 @@ def test_each_cell_is_judged_by_its_own_objective() -> None:
     assert ett.rows[-1].label == "train-mean"
     found = {one.dataset: (one.metric, one.maximize) for one in time_curves(*tables.frames(), study="demo")}
     assert found == {"digits": ("accuracy", True), "ett": ("rse", False)}
+    with pytest.raises(HarnessError, match="is for one metric"):
+        board_of(tables, target=0.5)
+    assert board_of(tables, target=0.5, dataset="ett").groups[0].targets == (0.5,)
     status = study_status(*(tables.frames()[i] for i in (0, 2)), "demo")
     best = {one.cell: one.best for one in status.cells}
     assert best["ett/nlinear-ridge"] == 0.5

@@ -14,6 +14,7 @@ from harness.models.forecast.gru import PlainGRU, SpikeGRU
 from harness.models.forecast.itransformer import ISpikformer, ITransformer
 from harness.models.forecast.tcn import TCN
 from harness.models.forecast.units import Fire, Held, InstanceNorm, fitted, hide
+from harness.neurons import compiled
 from harness.neurons.functional import lif_multistep
 
 Backbone = Literal["tcn", "gru", "itransformer"]
@@ -45,6 +46,10 @@ class NetParams(ParamsModel):
 
 class StepLIF(Neuron):
     """The step encoder's neuron, the same whatever follows: tau 2, decaying input, hard reset."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        compiled.loops()  # before anything is timed
 
     def forward(self, x_tb: Tensor) -> Tensor:
         """Spikes (T, B, ...)."""
