@@ -176,7 +176,7 @@ def test_a_cache_that_cannot_be_written_costs_time_alone(tmp_path: Path) -> None
 
 
 def test_machine_code_of_other_sources_is_never_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = machine.folder()
+    here = machine.folder.__wrapped__()
     assert here == machine.folder.__wrapped__()
     monkeypatch.setattr(machine, "SOURCES", machine.SOURCES[:1])
     assert machine.folder.__wrapped__() != here
