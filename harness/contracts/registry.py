@@ -1,6 +1,7 @@
 """Registries: a class with a ``name`` in the right folder, or in a plug-in file, is registered.
 
 Folders are read once, at the first question; nothing happens at import. A clash of names is an error.
+Files that begin with an underscore hold no plug-in and are not read: what others need they import.
 """
 
 from __future__ import annotations
@@ -57,8 +58,9 @@ class Registry:
         if not self._loaded:
             self._loaded = True
             package = importlib.import_module(f"harness.{_FOLDERS[self.kind]}")
-            for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-                self.add_from(importlib.import_module(info.name))
+            for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+                if not info.name.rpartition(".")[2].startswith("_"):
+                    self.add_from(importlib.import_module(info.name))
         return self._classes
 
     def get(self, name: str) -> type[Any]:

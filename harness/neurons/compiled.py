@@ -40,13 +40,13 @@ class Constants(NamedTuple):
 @cache
 def loops() -> Any:
     """The compiled loops of leaky neurons, None where numba does not run. Loading takes a second."""
-    return _load("lif_loops")
+    return _load("_lif_loops")
 
 
 @cache
 def ts_lif_loops() -> Any:
     """The same for TS-LIF."""
-    return _load("ts_lif_loops")
+    return _load("_ts_lif_loops")
 
 
 def _load(name: str) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from harness.cache import prepared
 from harness.contracts import registry
-from harness.contracts.data import DatasetCard, Split, SplitName
+from harness.contracts.data import Arrays, DatasetCard, Split, SplitName
 from harness.errors import HarnessError, MisfitError
 from harness.trial import DatasetRef, Phase
 
@@ -37,9 +38,13 @@ class Access:
                 f"the test split of '{self.card.name}' can be opened in the final phase only, "
                 f"this is a {self._phase.value} trial."
             )
-        return self._dataset.split(prepared(self._dataset), name)
+        return self._dataset.split(self._arrays, name)
+
+    @cached_property
+    def _arrays(self) -> Arrays:
+        return prepared(self._dataset)
 
     def facts(self) -> dict[str, Any]:
         """The file's digest, the splits' lengths, and what the data set says was done to the data."""
         known = {"sha256": self.card.sha256} if self.card.sha256 else {}
-        return {**known, "counts": list(self.card.counts), **self._dataset.facts(prepared(self._dataset))}
+        return {**known, "counts": list(self.card.counts), **self._dataset.facts(self._arrays)}

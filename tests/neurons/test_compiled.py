@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.neurons import compiled, machine, recurrence
+from harness.neurons import _machine as machine
+from harness.neurons import compiled, recurrence
 from harness.neurons.functional import integrate_multistep, lif_held, lif_multistep
 from harness.neurons.lif import LIF
 from harness.neurons.recurrence import Integrate

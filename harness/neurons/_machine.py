@@ -19,7 +19,7 @@ from numba.core import config as _config
 from harness.contracts.places import cache_root
 
 config: Any = _config
-SOURCES = ("machine.py", "lif_loops.py", "ts_lif_loops.py")
+SOURCES = ("_machine.py", "_lif_loops.py", "_ts_lif_loops.py")
 
 
 @cache

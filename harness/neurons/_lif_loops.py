@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.neurons.machine import compiled
+from harness.neurons._machine import compiled
 
 NONE, RECT, ATAN = 0, 1, 2
 ZERO, ONE = np.float32(0.0), np.float32(1.0)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.neurons.machine import compiled
+from harness.neurons._machine import compiled
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 FAR = np.float32(1e16)
