@@ -12,8 +12,8 @@ each number is a median, each ratio a median of ratios taken in the same turn. T
 * multi:   the same with LIFNode in step_mode "m"
 * network: the whole network called once per timestep, all in step_mode "s"
 
-What bounds the step (torch's profiler, one thread of an AMD EPYC): convolutions 57 % (three quarters of
-that backward), batch normalisation 17 %, LIF neurons 13 %.
+What bounds the step (torch's profiler, one thread of an AMD EPYC): convolutions 61 % (two thirds of
+that backward), batch normalisation 14 %, LIF neurons 10 %.
 """
 
 from __future__ import annotations
