@@ -92,6 +92,7 @@ def _back_atan(g: Any, h: Any, w: Any, k: Any) -> None:
 
 
 def _back_rect(g: Any, h: Any, w: Any, k: Any) -> None:
+    """The same for the other surrogate, written out: a loop with a branch in it is not vectorised."""
     k11, k12, kx1, k22, k21, kx2 = k[0], k[1], k[2], k[3], k[4], k[5]
     now_d, now_s, late_d, late_s, p, q, r = k[6], k[7], k[8], k[9], k[11], k[12], k[13]
     for j in range(len(g)):
