@@ -26,7 +26,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
 
 from harness.search import CellSearch, Record
 from harness.space import FloatRange, IntRange, Parameter, Space
-from harness.spec.values import SamplerName, SearchPlan
+from harness.studyfile.values import SamplerName, SearchPlan
 from harness.trial import Objective, State
 
 SPACE = Space(

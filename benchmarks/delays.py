@@ -29,8 +29,8 @@ from torch.nn import functional
 from harness.contracts import DatasetCard, Job, Stage
 from harness.layers.delay import DelayLayer, DelaySpec, Problem, backend_rule, convolve, explain, rounded
 from harness.layers.heap import keep_freed_memory
-from harness.pipelines.delays import Delays
-from harness.pipelines.delays_params import PUBLISHED
+from harness.pipelines.delays.delays import Delays
+from harness.pipelines.delays.delays_params import PUBLISHED
 
 TAPS, STEPS, DENSITY = 25, 100, 0.04
 SIZES = ((140, 256), (256, 256), (256, 20))
@@ -250,8 +250,8 @@ def rule(rounds: int) -> None:
 def lif(rounds: int) -> None:
     from spikingjelly.activation_based import neuron, surrogate
 
-    from harness.neurons.functional import lif_multistep
-    from harness.neurons.surrogate import atan
+    from harness.neurons.kernels.functional import lif_multistep
+    from harness.neurons.kernels.surrogate import atan
 
     x = torch.randn(112, 256, 256).requires_grad_()
     grad = torch.randn_like(x)

@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 from spikingjelly.datasets import utils
 
 from harness.contracts.data import Events
-from harness.datasets.nmnist_small import NmnistSmall
+from harness.datasets.events.nmnist_small import NmnistSmall
 from harness.errors import MissingDataError
 from harness.events import binning, odg
 from harness.events.readers import read_aedat3

@@ -28,7 +28,7 @@ from harness.layers.heap import keep_freed_memory
 from harness.models.forecast.units import Held
 from harness.neurons.lif import LIF
 from harness.neurons.ts_lif import TSLIF, TSLIFParams
-from harness.pipelines.forecast_snn import ForecastSNN
+from harness.pipelines.forecasting.forecast_snn import ForecastSNN
 
 STEPS, WINDOW, VARIATES, HORIZON = 4, 96, 7, 24
 NETWORKS: Mapping[str, Mapping[str, Any]] = {

@@ -22,9 +22,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from harness.engine.tune import TuneEngine
-from harness.spec.load import load_study
-from harness.spec.values import ClusterSpec
 from harness.study import Study
+from harness.studyfile.load import load_study
+from harness.studyfile.values import ClusterSpec
 
 STUDY = """
 name: memory

@@ -25,9 +25,9 @@ from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
 from harness.engine.tune import TuneEngine
-from harness.spec.load import load_study
-from harness.spec.values import ClusterSpec, StudySpec
 from harness.study import Study
+from harness.studyfile.load import load_study
+from harness.studyfile.values import ClusterSpec, StudySpec
 from harness.train.attempt import run_attempt
 from harness.train.task import Task
 from harness.trial import DatasetRef, Objective, Phase, TrialSpec, freeze

@@ -34,9 +34,9 @@ from harness.contracts import Neuron
 from harness.models.build import NetworkParams, build
 from harness.models.network import Network
 from harness.neurons.constants import LeakParams, SurrogateParams
-from harness.neurons.functional import lif_multistep
+from harness.neurons.kernels.functional import lif_multistep
+from harness.neurons.kernels.surrogate import rect
 from harness.neurons.lif import LIF
-from harness.neurons.surrogate import rect
 
 T, BATCH, TAU, THRESHOLD = 6, 50, 4.0 / 3.0, 0.5
 Step = Callable[[], float]

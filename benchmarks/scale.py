@@ -56,10 +56,10 @@ def study_file(folder: Path, trials: int, sampler: str = "tpe", pruner: str = "h
 def make_rows(file: Path, trials: int) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """Rows of finished trials as a run writes them, final phase included, without running them."""
     from harness.contracts import registry
-    from harness.spec.load import load_study
     from harness.study import fingerprint as prints
     from harness.study import rows as make
     from harness.study.cell import CellRun
+    from harness.studyfile.load import load_study
     from harness.train.task import Task
     from harness.trial import EpochRow, Phase, State, TrialEnd, freeze
 
@@ -109,10 +109,10 @@ def make_rows(file: Path, trials: int) -> list[tuple[dict[str, Any], list[dict[s
 
 def fill(root: Path, file: Path, trials: int) -> None:
     """A store as a run leaves it: merged files of 256 trials and the rest in parts."""
-    from harness.spec.load import load_study
     from harness.store import tables
     from harness.store.results import MERGE_AT, ResultStore
     from harness.study import Study
+    from harness.studyfile.load import load_study
 
     store = ResultStore(root)
     Study(load_study(file), root)._record_launch(_found(file), store.studies("scale"))
@@ -129,8 +129,8 @@ def fill(root: Path, file: Path, trials: int) -> None:
 
 
 def _found(file: Path) -> dict[str, Any]:
-    from harness.spec.load import load_study
     from harness.study import fingerprint as prints
+    from harness.studyfile.load import load_study
 
     return prints.parts(load_study(file))
 
@@ -162,8 +162,8 @@ class FirstTask:
 
 def resume(file: Path, root: Path, trials: int, asks: int) -> dict[str, float]:
     """Seconds from the start of Study.run to the first new trial, and between further ones."""
-    from harness.spec.load import load_study
     from harness.study import Study
+    from harness.studyfile.load import load_study
 
     spec = load_study(file, [f"search.trials={trials + asks + 1}"])
     engine = FirstTask(asks)

@@ -17,10 +17,10 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from harness.engine.tune import TuneEngine
-from harness.spec.load import load_study
-from harness.spec.values import ClusterSpec
 from harness.store.results import ResultStore
 from harness.study import Study
+from harness.studyfile.load import load_study
+from harness.studyfile.values import ClusterSpec
 
 SLOTS, EPOCHS = 2, 4
 PLUGIN = Path(__file__).with_name("trivial.py")

@@ -14,8 +14,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 
 from harness.engine.tune import TuneEngine
-from harness.spec.load import load_study
-from harness.spec.values import ClusterSpec, StudySpec
+from harness.studyfile.load import load_study
+from harness.studyfile.values import ClusterSpec, StudySpec
 
 torch.set_num_threads(1)
 TOY = Path(__file__).with_name("toy.py")

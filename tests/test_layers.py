@@ -23,10 +23,11 @@ ORDER = [
     {"__main__"},
     {"cli"},
     {"study", "report"},
+    {"scoring"},
     {"engine", "search"},
     {"train"},
     {"store", "cache"},
-    {"spec"},
+    {"studyfile"},
     {"pipelines"},
     {"models"},
     {"datasets", "neurons", "layers"},
@@ -49,7 +50,7 @@ ALLOWED = {"contracts", "layers", "models", "neurons", "pipelines", "datasets", 
 RAY = {"engine/tune.py", "engine/mapping.py"}
 LIBRARIES = {  # library: the areas whose files may import it
     "typer": {"cli"},
-    "rich": {"cli", "spec", "report"},
+    "rich": {"cli", "studyfile", "report", "scoring"},
     "optuna": {"search"},
     "pyarrow": {"store"},
     "matplotlib": {"report"},
@@ -187,6 +188,7 @@ sys.exit(f"brings {{came}}" if came else 0)
 @pytest.mark.parametrize(
     ("package", "heavy"),
     [
+        ("harness.scoring", ["torch", "ray", "spikingjelly", "matplotlib", "plotly"]),
         ("harness.report", ["torch", "ray", "spikingjelly"]),
         ("harness.cli.app", ["torch", "ray", "optuna", "matplotlib", "plotly"]),
         ("harness.search", ["torch", "ray"]),

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from harness.engine.local import LocalEngine
-from harness.spec.load import load_study
 from harness.study import Study
+from harness.studyfile.load import load_study
 from tests.tables import assert_whole
 
 TEXT = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text()

@@ -35,7 +35,7 @@ def mapper(workers: int) -> convert.Mapper:
     if workers == 1:
         return convert.here
     from harness.engine.mapping import ray_map  # a second or two, and none of it for one worker
-    from harness.spec.values import ClusterSpec
+    from harness.studyfile.values import ClusterSpec
 
     return partial(ray_map, ClusterSpec(cpus=workers or None, gpus=0))
 

@@ -92,8 +92,8 @@ def say_failures(study: str, results: str) -> None:
 
 def print_board(study: str, results: str, target: float | None, format_: str = "terminal") -> None:
     """Compute and print a leaderboard."""
-    from harness.report.leaderboard import leaderboard as compute
     from harness.report.tables import render_csv, render_latex, render_markdown, render_terminal
+    from harness.scoring.leaderboard import leaderboard as compute
 
     renders = {"md": render_markdown, "csv": render_csv, "tex": render_latex}
     if format_ != "terminal" and format_ not in renders:

@@ -17,9 +17,9 @@ from harness.cli.options import DEFAULT_RESULTS, Cluster, Engine, Results, Set, 
 from harness.errors import HarnessError, StudyFileError, UnknownNameError
 
 if TYPE_CHECKING:
-    from harness.spec.values import StudySpec
     from harness.study import Summary
     from harness.study.director import StudyDirector
+    from harness.studyfile.values import StudySpec
 
 console = Console()
 
@@ -37,10 +37,10 @@ def register(app: typer.Typer) -> None:
 
 def check(file: StudyFile, set_: Set = None, results: Results = DEFAULT_RESULTS) -> None:
     """Read a study and print its plan: cells, trials, parameters, seeds, cost. Runs nothing."""
-    from harness.spec.costs import past_costs
-    from harness.spec.load import load_study
-    from harness.spec.plan import describe_plan, render_plan
     from harness.store.results import ResultStore
+    from harness.studyfile.costs import past_costs
+    from harness.studyfile.load import load_study
+    from harness.studyfile.plan import describe_plan, render_plan
 
     spec = load_study(file, set_ or ())
     store = ResultStore(results)
@@ -58,8 +58,8 @@ def launch(
     engine: Engine = "",
 ) -> None:
     """Run a study. Launched again it runs what is missing; trials are a total."""
-    from harness.spec.load import load_study
-    from harness.spec.planning import missing_baselines
+    from harness.studyfile.load import load_study
+    from harness.studyfile.planning import missing_baselines
 
     spec = load_study(file, set_ or ())
     for line in missing_baselines(spec):  # before hours of training, not after; cells cannot be added later
@@ -75,8 +75,8 @@ def resume(
     engine: Engine = "",
 ) -> None:
     """Go on with a study: interrupted trials run again with the same parameters."""
-    from harness.spec.load import load_study
     from harness.store.results import ResultStore
+    from harness.studyfile.load import load_study
 
     overrides = list(set_ or ())
     path = Path(study)
@@ -104,8 +104,8 @@ def resume(
 
 def _run(spec: StudySpec, cluster: str, results: str, engine: str, fork: str | None) -> None:
     from harness.engine.local import LocalEngine
-    from harness.spec.cluster import load_cluster
     from harness.study import Study
+    from harness.studyfile.cluster import load_cluster
 
     fork_of = None
     if fork is not None:
@@ -187,7 +187,7 @@ def list_(
     from typing import get_args
 
     from harness import contracts
-    from harness.spec.values import PrunerName, SamplerName
+    from harness.studyfile.values import PrunerName, SamplerName
 
     known = {
         "datasets": contracts.datasets,
@@ -229,6 +229,6 @@ def doctor() -> None:
 
 def _backend_lines() -> list[str]:
     from harness.layers.delay import explain
-    from harness.neurons import compiled
+    from harness.neurons.kernels import compiled
 
     return [compiled.explain(), *explain()]

@@ -58,8 +58,8 @@ class Registry:
         if not self._loaded:
             self._loaded = True
             package = importlib.import_module(f"harness.{_FOLDERS[self.kind]}")
-            for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-                if not info.name.rpartition(".")[2].startswith("_"):
+            for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+                if not info.ispkg and not info.name.rpartition(".")[2].startswith("_"):
                     self.add_from(importlib.import_module(info.name))
         return self._classes
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from harness.engine.tune import TuneEngine
 from harness.errors import HarnessError, ResourceError
-from harness.spec.values import ClusterSpec
+from harness.studyfile.values import ClusterSpec
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")

@@ -24,7 +24,7 @@ from ray.tune.search import Searcher
 
 from harness.engine.base import WORKER_DIED, Capacity, Director
 from harness.errors import HarnessError, ResourceError
-from harness.spec.values import ClusterSpec
+from harness.studyfile.values import ClusterSpec
 from harness.train.attempt import run_attempt
 from harness.train.task import Task
 from harness.trial import Report, Resources, State, TrialEnd

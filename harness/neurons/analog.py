@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from harness.contracts import Neuron, ParamsModel, param
 from harness.contracts.neuron import State
-from harness.neurons.functional import spike
-from harness.neurons.surrogate import Surrogate, rect
+from harness.neurons.kernels.functional import spike
+from harness.neurons.kernels.surrogate import Surrogate, rect
 
 
 class Memoryless(Neuron):

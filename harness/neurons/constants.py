@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from harness.contracts import ParamsModel, param
-from harness.neurons.surrogate import Surrogate, SurrogateName
+from harness.neurons.kernels.surrogate import Surrogate, SurrogateName
 
 
 class SurrogateParams(ParamsModel):
-    """The surrogate gradient; see the table of :mod:`harness.neurons.surrogate`."""
+    """The surrogate gradient; see the table of :mod:`harness.neurons.kernels.surrogate`."""
 
     name: SurrogateName = param("atan", "curve of the surrogate gradient")
     width: float = param(

@@ -6,14 +6,14 @@ from torch import Tensor
 
 from harness.contracts import Neuron, ParamsModel
 from harness.contracts.neuron import State
-from harness.neurons import compiled
-from harness.neurons.functional import lif_held, lif_multistep, spike
+from harness.neurons.kernels import compiled
+from harness.neurons.kernels.functional import lif_held, lif_multistep, spike
 
 
 class LeakyNeuron(Neuron):
     """One membrane v that decays by :meth:`decay` a step; subclasses say by how much.
 
-    Outputs are 0 or 1. ``forward`` is the fused sequence of :mod:`harness.neurons.functional`
+    Outputs are 0 or 1. ``forward`` is the fused sequence of :mod:`harness.neurons.kernels.functional`
     and equals T calls of ``step``.
     """
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from harness.contracts import ParamsModel, param
 from harness.contracts.neuron import State
 from harness.neurons.constants import LeakParams
-from harness.neurons.functional import integrate_multistep
+from harness.neurons.kernels.functional import integrate_multistep
 from harness.neurons.leaky import LeakyNeuron
 from harness.neurons.plif import logit_of_decay
 

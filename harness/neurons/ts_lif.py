@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from harness.contracts import Neuron, ParamsModel, param
 from harness.contracts.neuron import State
-from harness.neurons import compiled
 from harness.neurons.constants import SurrogateParams
-from harness.neurons.functional import spike
-from harness.neurons.ts_lif_functional import ts_lif_multistep
-from harness.neurons.ts_lif_recurrence import Rule
+from harness.neurons.kernels import compiled
+from harness.neurons.kernels.functional import spike
+from harness.neurons.kernels.ts_lif_functional import ts_lif_multistep
+from harness.neurons.kernels.ts_lif_recurrence import Rule
 
 PAPER = "arXiv 2503.05108"
 CODE = "kkking-kk/TS-LIF a59826a"

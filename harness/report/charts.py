@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.report.canvas import COLOURS, axis_name, legend_below, new_figure, save, style, title, whiskers
-from harness.report.curves import LineSet
 from harness.report.formatting import fixed
+from harness.scoring.curves import LineSet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

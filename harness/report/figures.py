@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.report.canvas import axis_name, file_name, legend_below, new_figure, save, style, title
-from harness.report.curves import Curve, CurveSet, Steps
 from harness.report.formatting import fixed, time_unit
-from harness.report.hardware import CPU_CLOCK
+from harness.scoring.curves import Curve, CurveSet, Steps
+from harness.scoring.hardware import CPU_CLOCK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from harness.report.stats import Ratio, Summary
+from harness.scoring.stats import Ratio, Summary
 
 DASH = "–"
 TIME_UNITS = ((2 * 3600.0, 3600.0, "h"), (300.0, 60.0, "min"), (0.0, 1.0, "s"))

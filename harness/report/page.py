@@ -9,16 +9,16 @@ import pandas as pd
 
 from harness.report.canvas import file_name
 from harness.report.charts import histogram_figure, importance_figure, line_figure
-from harness.report.curves import LineSet, time_curves
-from harness.report.families import families, is_histogram
 from harness.report.figures import learning_figure, time_accuracy_figure
-from harness.report.frames import last_attempts, study_view
-from harness.report.leaderboard import leaderboard
 from harness.report.page_html import Content, render_page
-from harness.report.parameters import parameter_curves, swept
-from harness.report.published import default_folder, load_published
-from harness.report.search import Importance, histories, rank_correlations
 from harness.report.tables import render_csv, render_latex, render_markdown
+from harness.scoring.curves import LineSet, time_curves
+from harness.scoring.families import families, is_histogram
+from harness.scoring.frames import last_attempts, study_view
+from harness.scoring.leaderboard import leaderboard
+from harness.scoring.parameters import parameter_curves, swept
+from harness.scoring.published import default_folder, load_published
+from harness.scoring.search import Importance, histories, rank_correlations
 
 IMPORTANCE = "share of the objective's variance"
 CORRELATION = "squared rank correlation with the objective (one parameter at a time)"
@@ -39,7 +39,7 @@ def write_report(
 
     ``published`` is the table or folder of published rows (None: the one that comes with the harness, if it
     is there). ``importance`` maps cells to parameters to shares; without it the page shows rank correlations.
-    Raises as :func:`~harness.report.leaderboard.leaderboard` does, and OSError.
+    Raises as :func:`~harness.scoring.leaderboard.leaderboard` does, and OSError.
     """
     table = published if isinstance(published, pd.DataFrame) else _published(published)
     view, own = study_view(studies, study), last_attempts(trials, study)

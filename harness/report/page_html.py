@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.report import plots
-from harness.report.curves import CurveSet, LineSet
 from harness.report.formatting import DASH, fixed, significant
-from harness.report.frames import StudyView
 from harness.report.page_style import CSS
 from harness.report.remarks import remarks
 from harness.report.room import legend_room
-from harness.report.search import History, Importance
 from harness.report.sheets import Sheet, sheets, title
-from harness.report.values import Board, Group
+from harness.scoring.curves import CurveSet, LineSet
+from harness.scoring.frames import StudyView
+from harness.scoring.search import History, Importance
+from harness.scoring.values import Board, Group
 
 SHORT, LONG = 22, 60
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.report.canvas import axis_name, style, whiskers
-from harness.report.curves import Curve, CurveSet, LineSet, Steps
-from harness.report.families import is_histogram
 from harness.report.formatting import fixed, time_unit
-from harness.report.hardware import CPU_CLOCK
-from harness.report.search import History
-from harness.report.values import Group, Row
+from harness.scoring.curves import Curve, CurveSet, LineSet, Steps
+from harness.scoring.families import is_histogram
+from harness.scoring.hardware import CPU_CLOCK
+from harness.scoring.search import History
+from harness.scoring.values import Group, Row
 
 Plot = dict[str, Any]
 DASHES = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from harness.report.formatting import significant
-from harness.report.hardware import CPU_CLOCK
-from harness.report.values import Board, Group
+from harness.scoring.hardware import CPU_CLOCK
+from harness.scoring.values import Board, Group
 
 
 def remarks(board: Board, group: Group) -> tuple[str, ...]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.report import flags
-from harness.report.families import FAMILY
 from harness.report.formatting import (
     DASH,
     fixed,
@@ -18,10 +16,12 @@ from harness.report.formatting import (
     significant,
     time_unit,
 )
-from harness.report.hardware import CPU_CLOCK
-from harness.report.rows import FORECAST_METRICS
-from harness.report.stats import Summary
-from harness.report.values import Budget, Group, PublishedRow, Row
+from harness.scoring import flags
+from harness.scoring.families import FAMILY
+from harness.scoring.hardware import CPU_CLOCK
+from harness.scoring.rows import FORECAST_METRICS
+from harness.scoring.stats import Summary
+from harness.scoring.values import Budget, Group, PublishedRow, Row
 
 TIME_FLAGS = {flags.SHARED.code, flags.HARDWARE.code, flags.MIXED.code, flags.CPU_PART.code}
 

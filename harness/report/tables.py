@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.report.remarks import remarks
 from harness.report.sheets import Sheet, sheets
-from harness.report.values import Board, Group, Row
+from harness.scoring.values import Board, Group, Row
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -18,7 +18,7 @@ from harness.search.models import ModelSampler
 from harness.search.sampler import Asking, Sampler
 from harness.search.uniform import GridSampler, QmcSampler, RandomSampler
 from harness.space import Params, Space
-from harness.spec.values import SearchPlan
+from harness.studyfile.values import SearchPlan
 from harness.trial import Objective, State
 
 TRIES = 20  # seeds for a proposal that no record has yet

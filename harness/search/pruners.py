@@ -17,7 +17,7 @@ from scipy.stats import wilcoxon
 
 from harness.ids import derive_seed
 from harness.search.history import History, Record
-from harness.spec.values import PrunerName
+from harness.studyfile.values import PrunerName
 from harness.trial import State
 
 Curve = Sequence[tuple[int, float]]

@@ -10,8 +10,8 @@ from harness.contracts import registry
 from harness.ids import derive_seed
 from harness.search import CellSearch, Record
 from harness.space import Scalar
-from harness.spec.values import Cell, StudySpec
 from harness.study.curve import Curve
+from harness.studyfile.values import Cell, StudySpec
 from harness.trial import Phase, State, TrialSpec, freeze
 
 Searched = tuple[tuple[str, Scalar], ...]

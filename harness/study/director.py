@@ -11,13 +11,13 @@ from typing import Any
 from harness.contracts import registry
 from harness.engine.base import WORKER_DIED
 from harness.errors import HarnessError, StoreError
-from harness.spec.values import StudySpec
 from harness.store.results import ResultStore
 from harness.store.writer import Writer
 from harness.study import rows as make
 from harness.study.cell import CellRun, Trial
 from harness.study.curve import curve_of, main_stages
 from harness.study.ledger import Ledger, Open
+from harness.studyfile.values import StudySpec
 from harness.train.attempt import ENVIRONMENT, OUT_OF_MEMORY
 from harness.train.task import Task
 from harness.trial import EpochRow, Phase, Resources, State, TrialEnd

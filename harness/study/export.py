@@ -7,11 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from harness.errors import HarnessError, StoreError
-from harness.spec.load import load_study
-from harness.spec.values import StudySpec
 from harness.store.results import ResultStore
 from harness.study.cell import CellRun
 from harness.study.ledger import read_ledger
+from harness.studyfile.load import load_study
+from harness.studyfile.values import StudySpec
 
 
 def export_optuna(store: ResultStore, study: str, path: Path) -> list[str]:

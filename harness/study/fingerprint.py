@@ -9,7 +9,7 @@ from typing import Any
 from harness import __version__
 from harness.errors import ResumeError
 from harness.ids import content_id
-from harness.spec.values import StudySpec
+from harness.studyfile.values import StudySpec
 from harness.train.facts import packages
 
 # Budgets may grow and placement may change between launches; the rest may not.

@@ -8,8 +8,8 @@ from typing import Any
 
 from harness.errors import StoreError
 from harness.space import Space
-from harness.spec.values import Cell, StudySpec
 from harness.store.results import ResultStore
+from harness.studyfile.values import Cell, StudySpec
 from harness.trial import Phase, State, TrialSpec
 
 

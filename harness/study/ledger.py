@@ -6,10 +6,10 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
-from harness.spec.values import StudySpec
 from harness.store.results import ResultStore
 from harness.study.cell import Trial
 from harness.study.curve import Point, curve_of, main_stages
+from harness.studyfile.values import StudySpec
 from harness.trial import Phase, State, TrialSpec
 
 _COLUMNS = (

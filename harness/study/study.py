@@ -16,7 +16,6 @@ import pandas as pd
 from harness.contracts import registry
 from harness.engine.base import Capacity, Engine
 from harness.errors import ResourceError, ResumeError
-from harness.spec.values import StudySpec
 from harness.store.checkpoints import Checkpoints
 from harness.store.lock import StudyLock
 from harness.store.results import ResultStore
@@ -25,6 +24,7 @@ from harness.study.director import DRIVER, StudyDirector, protocol
 from harness.study.fork import copy_matching
 from harness.study.ledger import read_ledger
 from harness.study.rows import now
+from harness.studyfile.values import StudySpec
 from harness.train import facts
 from harness.trial import State
 

@@ -13,8 +13,8 @@ import pytest
 
 from harness.cli import main
 from harness.engine.local import LocalEngine
-from harness.spec.load import load_study
 from harness.study import Study
+from harness.studyfile.load import load_study
 from tests.conftest import STUDY, TOY
 
 SMALL = ("search.trials=3", "search.epochs=2", "confirm.seeds=0", "final.seeds=3", "search.pruner=none")

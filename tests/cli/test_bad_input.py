@@ -167,7 +167,7 @@ def test_forecasts_without_trivial_ones_are_refused_before_they_run(cli: Cli, tm
 def test_missing_data_says_name_origin_sha256_and_where(
     cli: Cli, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.datasets.nmnist_small import FILE, ORIGIN, SHA256
+    from harness.datasets.events.nmnist_small import FILE, ORIGIN, SHA256
 
     monkeypatch.setenv("HARNESS_DATA", str(tmp_path / "data"))
     study.write_text(BASE.replace("dataset: digits", "dataset: nmnist-small"))
@@ -178,7 +178,7 @@ def test_missing_data_says_name_origin_sha256_and_where(
 
 
 def test_wrong_sha256(cli: Cli, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.datasets.nmnist_small import FILE
+    from harness.datasets.events.nmnist_small import FILE
 
     monkeypatch.setenv("HARNESS_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))

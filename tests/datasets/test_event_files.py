@@ -11,9 +11,9 @@ from scipy.io import savemat
 
 from harness.cache import prepared
 from harness.contracts.data import Batch, Dataset, Events, SplitName
-from harness.datasets import cifar10_dvs
-from harness.datasets.dvs128_gesture import Dvs128Gesture
-from harness.datasets.nmnist import Nmnist
+from harness.datasets.events import cifar10_dvs
+from harness.datasets.events.dvs128_gesture import Dvs128Gesture
+from harness.datasets.events.nmnist import Nmnist
 from harness.errors import DataError, MissingDataError
 from tests.events import camera_files as files
 

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.datasets import _files, _splits
-from harness.datasets.digits import Digits, DigitsEvents, double_bilinear
-from harness.datasets.nmnist_small import FILE, SHA256, NmnistSmall
+from harness.datasets.events.nmnist_small import FILE, SHA256, NmnistSmall
+from harness.datasets.images.digits import Digits, DigitsEvents, double_bilinear
 from harness.errors import DataError, MissingDataError
 
 Y = np.repeat([0, 1, 2], [50, 30, 20])

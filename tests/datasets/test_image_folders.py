@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 
 from harness.contracts.data import Batch, Dataset, SplitName
-from harness.datasets import es_imagenet, folders, ucf101
-from harness.datasets.es_imagenet import EsImageNet
-from harness.datasets.imagenet import MEAN, STD, ImageNet, ImageNetOptions, centre_crop
-from harness.datasets.ucf101 import EsUcf101, Ucf101, UcfOptions
+from harness.datasets.events import es_imagenet, ucf101
+from harness.datasets.events.es_imagenet import EsImageNet
+from harness.datasets.events.ucf101 import EsUcf101, Ucf101, UcfOptions
+from harness.datasets.images.imagenet import MEAN, STD, ImageNet, ImageNetOptions, centre_crop
+from harness.datasets.own import folders
 from harness.errors import DataError, MissingDataError
 from harness.events import convert, odg, sources
 from harness.events.video import events_cthw

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.contracts.data import Batch, Events, SplitName
-from harness.datasets._user import NpzOptions
-from harness.datasets.npz import H5, Npz
+from harness.datasets.own._user import NpzOptions
+from harness.datasets.own.npz import H5, Npz
 from harness.errors import DataError
 
 N = 60

@@ -13,10 +13,15 @@ import pytest
 from pydantic import ValidationError
 
 from harness.contracts import datasets
-from harness.datasets.series import FileOptions, OwnSeries
-from harness.datasets.series_frame import Reading, read_series, time_features
-from harness.datasets.series_known import KnownSeries
-from harness.datasets.series_windows import WindowOptions, WindowSplit, normalized, window_starts
+from harness.datasets.series.series import FileOptions, OwnSeries
+from harness.datasets.series.series_frame import Reading, read_series, time_features
+from harness.datasets.series.series_known import KnownSeries
+from harness.datasets.series.series_windows import (
+    WindowOptions,
+    WindowSplit,
+    normalized,
+    window_starts,
+)
 from harness.errors import DataError, MissingDataError
 from harness.train.forecast_metrics import forecast_metrics
 

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from harness.contracts.data import ArraySplit, SplitName
-from harness.datasets import photo10, ucf_mini
 from harness.datasets._frames import PackedFrames, pack
-from harness.datasets.cifar10_jpeg12k import Cifar10Jpeg12k
-from harness.datasets.dvs_gesture10 import DvsGesture10
-from harness.datasets.nmnist_small import NmnistSmall
-from harness.datasets.vowels import Vowels
+from harness.datasets.events import ucf_mini
+from harness.datasets.events.dvs_gesture10 import DvsGesture10
+from harness.datasets.events.nmnist_small import NmnistSmall
+from harness.datasets.images import photo10
+from harness.datasets.images.cifar10_jpeg12k import Cifar10Jpeg12k
+from harness.datasets.speech.vowels import Vowels
 from harness.errors import MissingDataError
 
 NAMES: tuple[SplitName, ...] = ("train", "valid", "test")

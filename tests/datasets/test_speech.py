@@ -11,11 +11,11 @@ import pytest
 from scipy.io import wavfile
 
 from harness.contracts.data import Dataset, Events, SplitName
-from harness.datasets import _spike_h5
-from harness.datasets.fsdd_cochlea import FsddCochlea, FsddCochleaSpeakers
-from harness.datasets.gsc import Gsc, GscMel
-from harness.datasets.shd import Shd, ShdOptions
-from harness.datasets.ssc import Ssc
+from harness.datasets.speech import _spike_h5
+from harness.datasets.speech.fsdd_cochlea import FsddCochlea, FsddCochleaSpeakers
+from harness.datasets.speech.gsc import Gsc, GscMel
+from harness.datasets.speech.shd import Shd, ShdOptions
+from harness.datasets.speech.ssc import Ssc
 from harness.errors import DataError, MissingDataError
 from harness.events.anchored import frames
 from tests.datasets.spoken import write, write_words

@@ -20,8 +20,8 @@ DRIVER = """
     from pathlib import Path
     from ray.cluster_utils import Cluster
     from harness.engine.tune import TuneEngine
-    from harness.spec.load import load_study
-    from harness.spec.values import ClusterSpec
+    from harness.studyfile.load import load_study
+    from harness.studyfile.values import ClusterSpec
     from harness.store.results import ResultStore
     from harness.study import Study
 

@@ -19,7 +19,7 @@ from harness.models.forecast.tcn import TCN
 from harness.models.forecast.units import Held, InstanceNorm, hide
 from harness.neurons.lif import LIF
 from harness.neurons.ts_lif import TSLIF
-from harness.pipelines.forecast_snn import ForecastSNN
+from harness.pipelines.forecasting.forecast_snn import ForecastSNN
 
 NEURONS = ("lif", "plif", "ts-lif")
 L, H, C = 20, 5, 3

@@ -12,15 +12,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.neurons import _machine as machine
-from harness.neurons import compiled, recurrence
-from harness.neurons.functional import integrate_multistep, lif_held, lif_multistep
+from harness.neurons.kernels import compiled, recurrence
+from harness.neurons.kernels.functional import integrate_multistep, lif_held, lif_multistep
+from harness.neurons.kernels.recurrence import Integrate
+from harness.neurons.kernels.spikingjelly_cuda import _machine as machine
+from harness.neurons.kernels.surrogate import Surrogate, atan, named, rect
+from harness.neurons.kernels.ts_lif_functional import _TSLIF, ts_lif_multistep
+from harness.neurons.kernels.ts_lif_recurrence import Rule
 from harness.neurons.lif import LIF
-from harness.neurons.recurrence import Integrate
-from harness.neurons.surrogate import Surrogate, atan, named, rect
 from harness.neurons.ts_lif import TSLIF, TSLIFParams
-from harness.neurons.ts_lif_functional import _TSLIF, ts_lif_multistep
-from harness.neurons.ts_lif_recurrence import Rule
 
 pytestmark = pytest.mark.skipif(compiled.loops() is None, reason="numba is not installed")
 

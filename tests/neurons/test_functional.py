@@ -12,9 +12,9 @@ from spikingjelly.activation_based import surrogate as sj_surrogate
 from torch import Tensor
 
 from harness.errors import HarnessError
-from harness.neurons import kernels
-from harness.neurons.functional import integrate_multistep, lif_multistep, spike
-from harness.neurons.surrogate import Surrogate, atan, named, rect
+from harness.neurons.kernels import spikingjelly_cuda as kernels
+from harness.neurons.kernels.functional import integrate_multistep, lif_multistep, spike
+from harness.neurons.kernels.surrogate import Surrogate, atan, named, rect
 
 SHAPE = (7, 3, 5)
 

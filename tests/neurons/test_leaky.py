@@ -9,8 +9,8 @@ from spikingjelly.activation_based import surrogate as sj_surrogate
 
 from harness.contracts import Neuron, neurons
 from harness.neurons.constants import LeakParams, SpikeParams, SurrogateParams
-from harness.neurons.functional import lif_multistep
 from harness.neurons.if_ import IF
+from harness.neurons.kernels.functional import lif_multistep
 from harness.neurons.liaf import LIAF, LIAFParams
 from harness.neurons.lif import LIF
 from harness.neurons.plif import PLIF

@@ -10,10 +10,10 @@ import torch
 
 from harness.contracts import neurons
 from harness.errors import HarnessError
-from harness.neurons import ts_lif_functional
+from harness.neurons.kernels.spikingjelly_cuda import ts_lif_functional
+from harness.neurons.kernels.ts_lif_functional import ts_lif_multistep
+from harness.neurons.kernels.ts_lif_recurrence import Block, Form, Gains, Rule
 from harness.neurons.ts_lif import TSLIF, TSLIFParams, spectral_radius, stability_margin
-from harness.neurons.ts_lif_functional import ts_lif_multistep
-from harness.neurons.ts_lif_recurrence import Block, Form, Gains, Rule
 
 # (x, form) -> four steps of (u_d, u_s before the reset, s_d, s_s); measured with the released code
 STEPS = {

@@ -11,7 +11,7 @@ import torch
 from harness.contracts import Batch, DatasetCard, Events
 from harness.contracts.registry import pipeline
 from harness.errors import HarnessError, MisfitError
-from harness.pipelines._network import NetworkLearner
+from harness.pipelines.pretraining._network import NetworkLearner
 from tests.pipelines import test_contract
 from tests.pipelines.bench import FRAMES, IMAGES, SEQUENCES, VECTORS, VIDEO, Run, card, split
 

@@ -11,8 +11,8 @@ from harness.contracts import Batch, DatasetCard, Events, Job, Stage, registry
 from harness.errors import HarnessError, MisfitError
 from harness.layers.delay import delay_layers
 from harness.models.delays import DelayNet, LinearSynapses, SequenceDropout
-from harness.pipelines.delays import Delays, DelaysLearner
-from harness.pipelines.delays_params import EPOCHS, PUBLISHED
+from harness.pipelines.delays.delays import Delays, DelaysLearner
+from harness.pipelines.delays.delays_params import EPOCHS, PUBLISHED
 from harness.space import Scalar
 
 CARDS = {

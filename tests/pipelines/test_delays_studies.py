@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from harness.contracts import registry
-from harness.pipelines.delays import Delays
-from harness.pipelines.delays_params import PUBLISHED
-from harness.spec.load import load_study
-from harness.spec.values import Cell, StudySpec
+from harness.pipelines.delays.delays import Delays
+from harness.pipelines.delays.delays_params import PUBLISHED
+from harness.studyfile.load import load_study
+from harness.studyfile.values import Cell, StudySpec
 from tests.datasets.spoken import write, write_words
 
 FOLDER = Path(__file__).parents[2] / "searchspaces"

@@ -12,9 +12,9 @@ import torch
 
 from harness.contracts import Batch, DatasetCard, Job, Learner, pipelines
 from harness.contracts.data import ArraySplit
-from harness.datasets.series_windows import WindowOptions, WindowSplit
+from harness.datasets.series.series_windows import WindowOptions, WindowSplit
 from harness.errors import HarnessError
-from harness.pipelines.forecast_common import RATIOS
+from harness.pipelines.forecasting.forecast_common import RATIOS
 
 L, H, C = 16, 4, 2
 CARD = DatasetCard("toy", "1", "forecasting", "nlc", (L, C), (24, 8, 8), horizon=H, variates=C)

@@ -14,8 +14,8 @@ from harness.errors import MissingDataError
 from harness.neurons.ts_lif import stability_margin
 from harness.search.cell import CellSearch
 from harness.search.history import Record
-from harness.spec.load import load_study
-from harness.spec.values import StudySpec
+from harness.studyfile.load import load_study
+from harness.studyfile.values import StudySpec
 from harness.trial import State
 
 STUDIES = Path(__file__).parents[2] / "searchspaces"

@@ -14,7 +14,7 @@ from harness.contracts import DatasetCard, registry
 from harness.contracts.registry import pipeline
 from harness.models.build import build, input_shape
 from harness.neurons.lif import LIF
-from harness.spec.load import load_study
+from harness.studyfile.load import load_study
 
 FOLDER = Path(__file__).parents[2] / "searchspaces"
 EMBEDDED = ("digits", "photo10")

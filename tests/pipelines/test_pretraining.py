@@ -15,7 +15,7 @@ from harness.neurons.analog import LeakyReLU, ReLU, SharpenedReLU, window
 from harness.neurons.liaf import LIAF
 from harness.neurons.lif import LIF
 from harness.neurons.plif import PLIF
-from harness.pipelines._transfer import mean_over_inputs
+from harness.pipelines.pretraining._transfer import mean_over_inputs
 from tests.pipelines.bench import FRAMES, IMAGES, Run
 
 

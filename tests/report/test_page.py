@@ -14,12 +14,12 @@ import pytest
 
 from harness.report.canvas import whiskers
 from harness.report.charts import importance_figure
-from harness.report.curves import time_curves
 from harness.report.figures import learning_figure, time_accuracy_figure
-from harness.report.frames import last_attempts, study_view
 from harness.report.page import write_report
-from harness.report.search import histories, rank_correlations
-from tests.report.synthetic import Tables, cell, curve, failed, race, trial
+from harness.scoring.curves import time_curves
+from harness.scoring.frames import last_attempts, study_view
+from harness.scoring.search import histories, rank_correlations
+from tests.scoring.synthetic import Tables, cell, curve, failed, race, trial
 
 
 def searched(frames: tuple[pd.DataFrame, ...]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -123,7 +123,7 @@ def test_search_history_and_rank_correlations() -> None:
 
 def test_the_report_is_light_to_import() -> None:
     code = (
-        "import sys, harness.report.page, harness.report.leaderboard, harness.report.tables; "
+        "import sys, harness.report.page, harness.scoring.leaderboard, harness.report.tables; "
         "heavy = {'torch', 'ray', 'optuna', 'matplotlib', 'plotly', 'sklearn'} & set(sys.modules); "
         "sys.exit(', '.join(heavy) or 0)"
     )

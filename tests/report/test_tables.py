@@ -11,15 +11,15 @@ import pytest
 from rich.console import Console
 
 from harness.report import formatting
-from harness.report.leaderboard import leaderboard
-from harness.report.published import load_published
 from harness.report.sheets import pairs
-from harness.report.stats import Ratio, Summary
 from harness.report.tables import render_csv, render_latex, render_markdown, render_terminal
-from harness.report.values import Board
-from harness.spec.values import TRIVIAL
-from tests.report.synthetic import Tables, cell, failed, race, trial
-from tests.report.test_published import FOLDER
+from harness.scoring.leaderboard import leaderboard
+from harness.scoring.published import load_published
+from harness.scoring.stats import Ratio, Summary
+from harness.scoring.values import Board
+from harness.studyfile.values import TRIVIAL
+from tests.scoring.synthetic import Tables, cell, failed, race, trial
+from tests.scoring.test_published import FOLDER
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.search import CellSearch, Record
 from harness.space import Choice, FloatRange, IntRange, Parameter, Params, Space
-from harness.spec.values import PrunerName, SamplerName, SearchPlan
+from harness.studyfile.values import PrunerName, SamplerName, SearchPlan
 from harness.trial import Objective, State
 
 ONE = (Objective("accuracy", True),)

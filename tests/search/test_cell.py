@@ -15,7 +15,7 @@ from harness.errors import HarnessError
 from harness.search import Record
 from harness.search.layout import key
 from harness.space import Choice, FloatRange, IntRange, Parameter, Params, Space
-from harness.spec.values import PrunerName, SamplerName
+from harness.studyfile.values import PrunerName, SamplerName
 from harness.trial import State
 from tests.search.cases import CONDITIONAL, FINITE, NUMBERS, TWO, cell, run, score
 

@@ -13,7 +13,7 @@ import pytest
 from harness.search import CellSearch, Record
 from harness.search.layout import Layout, key
 from harness.space import Space
-from harness.spec.values import SamplerName
+from harness.studyfile.values import SamplerName
 from harness.trial import Objective, State
 from tests.search.cases import (
     CONDITIONAL,

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from harness.search import Record
-from harness.spec.values import PrunerName, SamplerName
+from harness.studyfile.values import PrunerName, SamplerName
 from harness.trial import State
 from tests.search.cases import cell, run, score
 

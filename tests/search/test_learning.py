@@ -11,7 +11,7 @@ import pytest
 from harness.search import CellSearch, Record
 from harness.search.domains import distribution, from_unit, to_unit
 from harness.space import Choice, FloatRange, IntRange, Parameter, Params, Space
-from harness.spec.values import SamplerName
+from harness.studyfile.values import SamplerName
 from harness.trial import State
 from tests.search.cases import CONDITIONAL, NUMBERS, TWO, cell, run
 

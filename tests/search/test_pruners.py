@@ -11,7 +11,7 @@ import pytest
 
 from harness.search import Record
 from harness.search.pruners import Brackets
-from harness.spec.values import PrunerName
+from harness.studyfile.values import PrunerName
 from harness.trial import Objective, State
 from tests.search.cases import cell, shuffled
 

@@ -130,7 +130,7 @@ def test_sigkill_of_the_driver_at_random_moments(
     for trial_id, params in open_params.items():
         assert ended[trial_id] == params
     if engine == "local":
-        from harness.spec.load import load_study
+        from harness.studyfile.load import load_study
 
         Study(load_study(file), tmp_path / "whole").run(LocalEngine())
         assert_same(root, tmp_path / "whole")

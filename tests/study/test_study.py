@@ -11,12 +11,12 @@ import pytest
 
 from harness.engine.local import LocalEngine
 from harness.errors import ForeignFileError, LockedError, ResumeError, StoreError
-from harness.spec.plan import describe_plan
-from harness.spec.values import StudySpec
 from harness.store.lock import StudyLock
 from harness.store.results import ResultStore
 from harness.study import Study
 from harness.study.director import StudyDirector
+from harness.studyfile.plan import describe_plan
+from harness.studyfile.values import StudySpec
 from harness.trial import Phase, TrialSpec
 from tests.conftest import MakeStudy
 from tests.tables import assert_whole

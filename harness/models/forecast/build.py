@@ -14,8 +14,8 @@ from harness.models.forecast.gru import PlainGRU, SpikeGRU
 from harness.models.forecast.itransformer import ISpikformer, ITransformer
 from harness.models.forecast.tcn import TCN
 from harness.models.forecast.units import Fire, Held, InstanceNorm, fitted, hide
-from harness.neurons import compiled
-from harness.neurons.functional import lif_multistep
+from harness.neurons.kernels import compiled
+from harness.neurons.kernels.functional import lif_multistep
 
 Backbone = Literal["tcn", "gru", "itransformer"]
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)

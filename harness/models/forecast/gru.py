@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from harness.contracts import Neuron
 from harness.models.forecast.units import watched
-from harness.neurons.functional import spike
-from harness.neurons.surrogate import Surrogate
+from harness.neurons.kernels.functional import spike
+from harness.neurons.kernels.surrogate import Surrogate
 
 _GATE = Surrogate()
 

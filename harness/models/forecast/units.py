@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.contracts import Neuron
-from harness.neurons.functional import spike
-from harness.neurons.surrogate import Surrogate
+from harness.neurons.kernels.functional import spike
+from harness.neurons.kernels.surrogate import Surrogate
 from harness.neurons.ts_lif import TSLIF
 
 #: Makes one activation layer for ``features`` on ``axis`` (counted from the end).

@@ -1,0 +1,1 @@
+"""Recordings of event cameras, and event sets made from images and clips."""

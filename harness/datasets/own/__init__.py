@@ -1,0 +1,1 @@
+"""A user's own files: arrays, events, folders of images."""

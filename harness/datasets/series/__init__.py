@@ -1,0 +1,1 @@
+"""Time series: readers, gaps, windows."""

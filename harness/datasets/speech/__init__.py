@@ -1,0 +1,1 @@
+"""Spoken words: spikes of cochlea models, spectra."""

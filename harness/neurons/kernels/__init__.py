@@ -1,0 +1,1 @@
+"""The equations of neurons over whole sequences: written out, and compiled."""

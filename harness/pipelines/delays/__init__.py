@@ -1,0 +1,1 @@
+"""Pipelines of "Learning Delays in SNNs" (arXiv 2306.17670)."""

@@ -1,0 +1,1 @@
+"""Tables to values to boards: statistics, ranks, time to target, costs. Pure: no torch, no ray."""

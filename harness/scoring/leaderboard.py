@@ -1,0 +1,237 @@
+"""The leaderboard: from the three tables to frozen values. Pure, versioned, pinned by golden tests.
+
+Rules (DESIGN 4.2-4.4): final seeds of one configuration only; failed seeds at chance level and counted; rank
+ranges from paired differences with Holm's correction; only exclusive rows of one hardware class compare
+times; without final seeds the board is provisional and says so.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pandas as pd
+
+from harness.errors import HarnessError
+from harness.scoring import flags, stats, times
+from harness.scoring.frames import KEY, CellInfo, StudyView, curves_of, last_attempts, parse, study_view
+from harness.scoring.hardware import hardware_of
+from harness.scoring.published import beside
+from harness.scoring.rows import FORECAST_METRICS, CellRows, measured, pareto, pick
+from harness.scoring.scoring import Table, baseline_of, row_of
+from harness.scoring.values import SCORING_VERSION, Board, Group, Row
+from harness.studyfile.values import TRIVIAL
+
+PUBLISHED_TIMES = ("time_ratio", "speedup_time", "hours_to_theta")
+PROVISIONAL_NOTE = "Provisional: validation, one seed: not a result. Finish the final phase to get one."
+
+
+def leaderboard(
+    trials: pd.DataFrame,
+    epochs: pd.DataFrame,
+    studies: pd.DataFrame,
+    *,
+    study: str,
+    dataset: str | None = None,
+    target: float | None = None,
+    published: pd.DataFrame | None = None,
+) -> Board:
+    """The board of a study (of one ``dataset`` of it), a group for each data set.
+
+    ``target`` overrides the protocol's. Raises UnknownNameError for an unknown study or data set and
+    HarnessError for a forecasting board without its trivial baselines.
+    """
+    view = study_view(studies, study)
+    own = last_attempts(trials, study)
+    tables = tables_of(view, own, epochs, dataset=dataset, target=target)
+    groups = tuple(_group(table, own, published) for table in tables)
+    strangers = sorted(set(own["cell"].unique()) - {cell.name for cell in view.cells})
+    note = f"Rows of cells that the last launch no longer has are left out: {', '.join(strangers)}."
+    return Board(study, view.launch, view.launched_at, SCORING_VERSION, groups, (note,) if strangers else ())
+
+
+def tables_of(
+    view: StudyView,
+    own: pd.DataFrame,
+    epochs: pd.DataFrame,
+    *,
+    dataset: str | None = None,
+    target: float | None = None,
+) -> tuple[Table, ...]:
+    """What is scored, by data set: the cells' chosen trials with their curves; raises as leaderboard does.
+
+    ``own`` are the study's last attempts.
+    """
+    metrics = {cells[0].objectives[0][0] for cells in view.groups(dataset).values()}
+    if target is not None and len(metrics) > 1:
+        raise HarnessError(
+            f"study '{view.study}': target {target:g} is for one metric, its boards are judged by "
+            f"{' and '.join(sorted(metrics))}; name a data set as well"
+        )
+    picked = [_pick_all(view.of(cells), cells, own) for cells in view.groups(dataset).values()]
+    keys = pd.concat([data.scored[KEY] for found in picked for data in found])
+    curves = curves_of(epochs, view.study, keys)
+    by_cell = {str(name): part for name, part in curves.groupby("cell", sort=False)}
+    filled = [
+        tuple(replace(data, curves=by_cell.get(data.cell.name, curves.iloc[:0])) for data in cells)
+        for cells in picked
+    ]
+    return tuple(_table(view.of([data.cell for data in cells]), cells, target) for cells in filled)
+
+
+def _pick_all(view: StudyView, cells: tuple[CellInfo, ...], own: pd.DataFrame) -> tuple[CellRows, ...]:
+    _refuse_without_baselines(view, cells)
+    names = {cell.name for cell in cells}
+    here = own[own["cell"].isin(names)]
+    provisional = not bool(((here["phase"] == "final") & here["final"]).any())
+    parts = dict(iter(here.groupby("cell", sort=False)))
+    return tuple(
+        pick(view, cell, parts.get(cell.name, here.iloc[:0]), provisional=provisional) for cell in cells
+    )
+
+
+def _refuse_without_baselines(view: StudyView, cells: tuple[CellInfo, ...]) -> None:
+    if cells[0].task != "forecasting":
+        return
+    missing = [name for name in TRIVIAL if name not in {cell.pipeline for cell in cells}]
+    if missing:
+        raise HarnessError(
+            f"study '{view.study}', data set '{cells[0].place}': a forecasting board needs its trivial "
+            f"baselines beside it; add to the data set's pipelines: {', '.join(missing)}"
+        )
+
+
+def _table(view: StudyView, cells: tuple[CellRows, ...], target: float | None) -> Table:
+    provisional = not any(data.final for data in cells)
+    scored = pd.concat([data.scored for data in cells])
+    value, origin = _targets(view, cells, target)
+    return Table(view, cells, provisional, hardware_of(view, scored), value, origin, _floors(cells))
+
+
+def _floors(cells: tuple[CellRows, ...]) -> dict[str, float]:
+    """What a failed forecasting seed scores in each metric: the train mean's value on this table."""
+    found: dict[str, float] = {}
+    for data in cells:
+        if data.cell.pipeline == "train-mean" and data.final:
+            tests = [parse(text, {}) for text in data.scored["test"]]
+            for name in FORECAST_METRICS:
+                mean = stats.summarize([test.get(name, math.nan) for test in tests]).mean
+                if not math.isnan(mean):
+                    found[name] = mean
+    return found
+
+
+def _targets(
+    view: StudyView, cells: tuple[CellRows, ...], target: float | None
+) -> tuple[tuple[float, ...], str]:
+    """The target: the argument, the protocol's number, or the baseline's median best validation value.
+
+    The last is reached by half of the baseline's own seeds; for an accuracy a second target one point
+    below it says more.
+    """
+    if target is not None:
+        return (target,), "given"
+    if view.protocol.get("target") is not None:
+        return (float(view.protocol["target"]),), "fixed in the study"
+    data = baseline_of(view, cells)
+    if data is None:
+        return (), ""
+    median = stats.spread(measured(data.scored, "value")).median
+    if math.isnan(median):
+        return (), ""
+    point = 0.01 if median <= 1 else 1.0
+    easier = (median - point,) if view.metric.endswith("accuracy") else ()
+    return (median, *easier), f"median best validation of {data.cell.name}"
+
+
+def _group(table: Table, own: pd.DataFrame, published: pd.DataFrame | None) -> Group:
+    view, first = table.view, table.cells[0].cell
+    rows = _flag_budgets(_with_time_ranks(table, [row_of(table, data) for data in table.cells]))
+    scores = {row.cell: {s.seed: s.value for s in row.seeds} for row in rows if row.score.n and row.rank}
+    step = _resolution(view.metric, first)
+    pairs = () if table.provisional else stats.differences(scores, resolution=step)
+    ranks = stats.rank_ranges(list(scores), pairs, maximize=view.maximize)
+    rows = [replace(row, rank=ranks.get(row.cell)) for row in rows]
+    rows.sort(key=lambda row: _place(row, view.maximize, table.provisional))
+    chances = [data.cell.chance for data in table.cells if not math.isnan(data.cell.chance)]
+    best = next((row.score.mean for row in rows if row.rank), math.nan)
+    share, base = is_share(view.metric, rows), baseline_of(view, table.cells)
+    further = FORECAST_METRICS if first.task == "forecasting" else PUBLISHED_TIMES
+    metrics = dict.fromkeys((view.metric, *further))
+    return Group(
+        dataset=first.place,
+        revision=first.revision,
+        task=first.task,
+        metric=view.metric,
+        maximize=view.maximize,
+        split="validation" if table.provisional else "test",
+        provisional=table.provisional,
+        chance=chances[0] if chances else math.nan,
+        scale=100.0 if share else 1.0,
+        clock=table.hardware.clock,
+        device_name=table.hardware.device_name,
+        targets=table.targets,
+        target_from=table.target_from,
+        baseline=base.cell.name if base else None,
+        rows=tuple(rows),
+        differences=pairs,
+        smallest_gap=math.nan if table.provisional else stats.smallest_gap(scores, resolution=step),
+        test_gap=stats.binomial_half(best, first.test_count) if share and scores else math.nan,
+        objectives=tuple(f"{m} {'max' if up else 'min'}" for m, up in view.objectives),
+        front=pareto(view, [data.cell for data in table.cells], own),
+        published=beside(published, dataset=first.published_name, metrics=metrics, horizon=first.horizon),
+        notes=_notes(table),
+    )
+
+
+def _with_time_ranks(table: Table, rows: list[Row]) -> list[Row]:
+    """Rank the total time to the best epoch among the rows that may be compared."""
+    if table.provisional:
+        return rows
+    seconds: dict[str, dict[int, float]] = {}
+    for row, data in zip(rows, table.cells, strict=True):
+        timing = table.timings[data.cell.name]
+        if row.times is not None and timing.chosen.comparable:
+            best = timing.table
+            seconds[row.cell] = dict(zip(best["seed"].tolist(), best["best"].tolist(), strict=True))
+    ranks = times.rank_times(seconds)
+    return [
+        replace(row, times=replace(row.times, rank=ranks.get(row.cell))) if row.times else row for row in rows
+    ]
+
+
+def _flag_budgets(rows: list[Row]) -> list[Row]:
+    """Flag cells whose search had fewer finished trials than another's; trivial baselines have no search."""
+    counts = [row.budget.finished for row in rows if row.pipeline not in TRIVIAL]
+    most = max(counts, default=0)
+    return [
+        replace(row, flags=(*row.flags, flags.BUDGET))
+        if row.pipeline not in TRIVIAL and row.budget.finished < most
+        else row
+        for row in rows
+    ]
+
+
+def _place(row: Row, maximize: bool, provisional: bool) -> tuple[bool, float, str]:
+    unranked = row.score.n == 0 or (row.rank is None and not provisional)
+    mean = row.score.mean if not math.isnan(row.score.mean) else (-math.inf if maximize else math.inf)
+    return unranked, -mean if maximize else mean, row.cell
+
+
+def _resolution(metric: str, cell: CellInfo) -> float:
+    """The smallest step of an accuracy on the test split, 0 for real-valued metrics."""
+    return 1.0 / cell.test_count if metric.endswith("accuracy") and cell.test_count else 0.0
+
+
+def is_share(metric: str, rows: list[Row]) -> bool:
+    """Whether the metric is an accuracy stored in 0..1."""
+    values = [s.value for row in rows for s in row.seeds if not math.isnan(s.value)]
+    return metric.endswith("accuracy") and all(0 <= v <= 1 for v in values)
+
+
+def _notes(table: Table) -> tuple[str, ...]:
+    notes = [PROVISIONAL_NOTE] if table.provisional else []
+    waiting = [c.cell.pipeline for c in table.cells if c.cell.pipeline in TRIVIAL and not c.final]
+    if waiting and not table.provisional:
+        notes.append(f"Trivial baselines without final seeds yet: {', '.join(waiting)}. Not comparable yet.")
+    return tuple(notes)

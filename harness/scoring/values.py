@@ -1,0 +1,224 @@
+"""What a report is made of, frozen: computed once by ``leaderboard``, then rendered anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from harness.scoring.stats import Difference, Ratio, Spread, Summary
+
+SCORING_VERSION = 2
+"""Raised whenever the same rows would give other numbers; printed on every board."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A remark on a row; renderers print each ``text`` once, as a footnote."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeedScore:
+    """One seed: ``value`` enters the mean (chance level where ``failed``), ``valid`` is its validation."""
+
+    seed: int
+    value: float
+    valid: float
+    failed: bool
+    reason: str
+    trial_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Training seconds over seeds, pretraining included (``best``, ``total``) and without it (``*_snn``).
+
+    ``best`` is the time to the best validation epoch. ``clock`` is ``train_s`` or ``train_cpu_s``.
+    ``rank`` is a range among the comparable rows of the group, None where the times may not be compared.
+    """
+
+    clock: str
+    device_name: str
+    best: Spread
+    best_snn: Spread
+    total: Spread
+    total_snn: Spread
+    stages: tuple[tuple[str, float], ...] = ()
+    rank: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTime:
+    """Median seconds to a target on the validation curve; infinite if half of the seeds never reach it.
+
+    ``ratio`` and ``ratio_snn`` are relative to the study's baseline cell (None without one).
+    """
+
+    target: float
+    total: float
+    snn: float
+    reached: int
+    n: int
+    ratio: Ratio | None = None
+    ratio_snn: Ratio | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the network costs: medians over final seeds; NaN where it was not measured.
+
+    ``spikes`` and ``synops`` are per sample, ``energy_nj`` an estimate per sample whose rule is in
+    ``energy_rule``; ``layers`` are firing rates by layer at the best epoch.
+    """
+
+    parameters: float
+    firing_rate: float
+    spikes: float
+    synops: float
+    energy_nj: float
+    timesteps: float
+    peak_mib: float
+    energy_rule: str = ""
+    layers: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The search of one cell: trials finished by state, and their training seconds."""
+
+    complete: int
+    pruned: int
+    failed: int
+    train_s: float
+
+    @property
+    def finished(self) -> int:
+        """Trials in a final state."""
+        return self.complete + self.pruned + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One cell. ``score`` is over seeds; ``rank`` a range, None where the row is not ranked."""
+
+    cell: str
+    label: str
+    pipeline: str
+    rank: tuple[int, int] | None
+    score: Summary
+    worst: float
+    seeds: tuple[SeedScore, ...]
+    failed: int
+    unfinished: int
+    planned: int
+    metrics: tuple[tuple[str, Summary], ...]
+    times: Times | None
+    targets: tuple[TargetTime, ...]
+    cost: Cost
+    budget: Budget
+    config: str
+    params: tuple[tuple[str, object], ...]
+    flags: tuple[Flag, ...] = ()
+
+    @property
+    def target(self) -> TargetTime | None:
+        """The time to the first target, None without one."""
+        return self.targets[0] if self.targets else None
+
+
+@dataclass(frozen=True, slots=True)
+class ParetoPoint:
+    """A configuration that no other beats in all objectives, on validation."""
+
+    cell: str
+    label: str
+    trial_id: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRow:
+    """A number that a paper reports, never one that we ran and never ranked with ours."""
+
+    paper: str
+    year: str
+    table: str
+    method: str
+    neuron: str
+    horizon: str
+    metric: str
+    value: float
+    unit: str
+    spread: float
+    spread_kind: str
+    n_seeds: str
+    selection: str
+    provenance: str
+    source: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The rows of one data set, best first, with what compares them.
+
+    ``scale`` turns stored values into printed ones (100 for shares shown in percent). ``test_gap`` is the
+    half width that the finite test set alone leaves around the best accuracy. ``device_name`` is the
+    hardware class whose times are compared. ``targets`` are validation values that times to target refer to.
+    """
+
+    dataset: str
+    revision: str
+    task: str
+    metric: str
+    maximize: bool
+    split: str
+    provisional: bool
+    chance: float
+    scale: float
+    clock: str
+    device_name: str
+    targets: tuple[float, ...]
+    target_from: str
+    baseline: str | None
+    rows: tuple[Row, ...]
+    differences: tuple[Difference, ...]
+    smallest_gap: float
+    test_gap: float
+    objectives: tuple[str, ...]
+    front: tuple[ParetoPoint, ...] = ()
+    published: tuple[PublishedRow, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def unit(self) -> str:
+        """The unit of printed scores: ``%`` or nothing."""
+        return "%" if self.scale == 100.0 else ""
+
+    @property
+    def target(self) -> float | None:
+        """The first target, None without one."""
+        return self.targets[0] if self.targets else None
+
+    def footnotes(self) -> dict[str, int]:
+        """Each flag's text with its number, in order of appearance."""
+        texts = (flag.text for row in self.rows for flag in row.flags)
+        return {text: i for i, text in enumerate(dict.fromkeys(texts), start=1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The leaderboard of a study: one group a data set. ``scoring`` is :data:`SCORING_VERSION`."""
+
+    study: str
+    launch: int
+    launched_at: str
+    scoring: int
+    groups: tuple[Group, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def rows(self) -> Iterator[tuple[Group, Row]]:
+        """All rows with their group."""
+        return ((group, row) for group in self.groups for row in group.rows)

@@ -1,0 +1,223 @@
+"""A study file to a :class:`StudySpec`: every leaf checked, every name known, every cell settled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.contracts import registry
+from harness.contracts.data import Task
+from harness.contracts.params import ParamInfo
+from harness.errors import HarnessError, UnknownNameError
+from harness.space import Params
+from harness.studyfile.arms import Arm, Given, accept, read_arms, read_values
+from harness.studyfile.domains import Wanted, read_space
+from harness.studyfile.file import StudyFile
+from harness.studyfile.leaves import check
+from harness.studyfile.misfits import refuse_misfits
+from harness.studyfile.objectives import read_limits, read_objectives, refuse_combinations
+from harness.studyfile.overrides import apply_overrides, overridden_text
+from harness.studyfile.resolve import resolve
+from harness.studyfile.scalars import fault
+from harness.studyfile.start import read_start, refuse_unsearched, start_points
+from harness.studyfile.values import Cell, ConfirmPlan, FinalPlan, SearchPlan, StudySpec
+from harness.studyfile.yaml_lines import Node, read_yaml
+from harness.trial import Objective, Resources, freeze
+
+Starts = tuple[Mapping[str, Given] | None, ...]
+
+
+def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
+    """Read a study file, with ``key=value`` overrides on top.
+
+    ``text`` of the result is the file and its overrides as comments. Plug-ins of the study are registered.
+    Raises StudyFileError naming file, line, key and remedy; MissingDataError and DataError of data sets as
+    they are.
+    """
+    root, text = read_yaml(path)
+    root = apply_overrides(root, overrides)
+    file = check(StudyFile, root, "")
+    folder = path.absolute().parent
+    plugins = _load_plugins(root, file.plugins, folder)
+    arms = read_arms(root.mapping["cells"], folder)
+    tasks: dict[str, Task] = {arm.source.name: arm.source.card.task for arm in arms}
+    objectives = read_objectives(root.mapping.get("objective"), tasks)
+    cells = _cells(root, arms, objectives)
+    search = SearchPlan(
+        **file.search.model_dump(exclude={"stop"}),
+        hours=file.search.stop.hours,
+        plateau=file.search.stop.plateau,
+    )
+    refuse_combinations(root, search, cells[0].objectives, [(cell.name, cell.space) for cell in cells])
+    _check_target(root, file, cells)
+    _check_baseline(root, file, cells)
+    return StudySpec(
+        name=file.name,
+        cells=cells,
+        search=search,
+        confirm=ConfirmPlan(**file.confirm.model_dump()),
+        final=FinalPlan(**file.final.model_dump()),
+        limits=read_limits(file.limits, root.mapping.get("limits"), tasks),
+        resources=Resources(file.resources.cpus, file.resources.gpus),
+        exclusive=file.exclusive,
+        seed=file.seed,
+        target=file.target,
+        baseline=file.baseline,
+        checkpoint_every=file.checkpoint_every,
+        timeout_s=file.timeout_s,
+        plugins=plugins,
+        path=str(path),
+        text=overridden_text(text, overrides),
+    )
+
+
+def _load_plugins(root: Node, names: Sequence[str], folder: Path) -> tuple[tuple[str, str], ...]:
+    """Register the plug-in files; their names as written, with their texts."""
+    found = []
+    for name, node in zip(names, root.mapping["plugins"].items if names else (), strict=True):
+        try:
+            text = (folder / Path(name).expanduser()).read_text(encoding="utf-8")
+        except (OSError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            message = f"plug-in {name} cannot be read: {reason}. Paths begin at the study file."
+            raise fault(node.place, "plugins", message) from None
+        except ValueError:
+            raise fault(node.place, "plugins", f"plug-in {name!r} is not a text file.") from None
+        try:
+            registry.load_plugins([(name, text)])
+        except HarnessError as error:
+            raise fault(node.place, "plugins", str(error)) from None
+        found.append((name, text))
+    return tuple(found)
+
+
+def _cells(
+    root: Node, arms: Sequence[Arm], objectives: Mapping[Task, tuple[Objective, ...]]
+) -> tuple[Cell, ...]:
+    wanted = read_space(root.mapping.get("space"))
+    fixed = read_values(root.mapping.get("fixed"), "fixed")
+    starts = read_start(root.mapping.get("start"))
+    known = sorted({name for arm in arms for name in arm.schema.names})
+    _check_names(root, wanted, fixed, known)
+    _check_conditions(wanted, arms)
+    refuse_unsearched(starts, list(wanted), known)
+    cells = tuple(_settle(arm, wanted, fixed, starts, objectives[arm.source.card.task]) for arm in arms)
+    _refuse_unused(wanted, fixed, cells)
+    return cells
+
+
+def _settle(
+    arm: Arm,
+    wanted: Mapping[str, Wanted],
+    fixed: Mapping[str, Given],
+    starts: Starts,
+    objectives: tuple[Objective, ...],
+) -> Cell:
+    published = _published(arm) if None in starts else None
+    resolved = resolve(arm, wanted, fixed, published or {})
+    refuse_misfits(arm, resolved, wanted, fixed)
+    points, clipped = start_points(arm, resolved, starts, published)
+    return Cell(
+        name=arm.name,
+        label=arm.label,
+        dataset=arm.source.ref,
+        pipeline=arm.pipeline.name,
+        arm=freeze(resolved.arm),
+        fixed=freeze(resolved.fixed),
+        space=resolved.space,
+        objectives=objectives,
+        start=tuple(freeze(point) for point in points),
+        notes=(*resolved.notes, *clipped),
+    )
+
+
+def _published(arm: Arm) -> Params | None:
+    """The paper's configuration in the parameters' own types, None if no paper has one."""
+    found = arm.pipeline().published(arm.source.card)
+    if found is None:
+        return None
+    try:
+        for name in found:
+            arm.schema.find(name)
+    except HarnessError as error:
+        raise fault(arm.place, f"{arm.name}: published", str(error)) from None
+    return dict(found)
+
+
+def _check_names(
+    root: Node, wanted: Mapping[str, Wanted], fixed: Mapping[str, Given], known: Sequence[str]
+) -> None:
+    """Raise StudyFileError for a name that no pipeline has, or that is both fixed and searched."""
+    for name, given in fixed.items():
+        place = root.mapping["fixed"].key_place(name)
+        if name not in known:
+            raise fault(place, "fixed", str(UnknownNameError("parameter", name, known)))
+        if name in wanted:
+            line = wanted[name].place
+            remedy = "Keep one (--set space.NAME=null drops it from the space)."
+            raise fault(given.place, "fixed", f"{name} is fixed here and searched at {line}. {remedy}")
+    for name, want in wanted.items():
+        if name not in known:
+            raise fault(want.place, "space", str(UnknownNameError("parameter", name, known)))
+
+
+def _check_conditions(wanted: Mapping[str, Wanted], arms: Sequence[Arm]) -> None:
+    """Raise StudyFileError for a ``when`` that names what no pipeline has, or a value that none allows."""
+    infos = [info for arm in arms for info in arm.schema.infos]
+    for name, want in wanted.items():
+        for other, allowed, place in want.when:
+            named = [info for info in infos if info.name == other]
+            if not named:
+                hint = UnknownNameError("parameter", other, {info.name for info in infos})
+                raise fault(place, f"{name}: when", str(hint))
+            for value in allowed:
+                _accept_any(named, Given(value, place))
+
+
+def _accept_any(infos: Sequence[ParamInfo], given: Given) -> None:
+    for info in infos[:-1]:
+        try:
+            accept(info, given)
+        except HarnessError:
+            continue
+        return
+    accept(infos[-1], given)
+
+
+def _refuse_unused(wanted: Mapping[str, Wanted], fixed: Mapping[str, Given], cells: Sequence[Cell]) -> None:
+    """Raise StudyFileError for an entry that applies to no cell, with the reason in one of them."""
+    searched = {name for cell in cells for name in cell.space.names}
+    given = {name for cell in cells for name, _ in cell.fixed}
+    for name, want in wanted.items():
+        if name not in searched:
+            raise fault(want.place, name, f"applies to no cell. {_reason(name, cells)}")
+    for name, value in fixed.items():
+        if name not in given:
+            raise fault(value.place, name, f"applies to no cell. {_reason(name, cells)}")
+
+
+def _reason(name: str, cells: Sequence[Cell]) -> str:
+    notes = [(cell.name, note) for cell in cells for note in cell.notes if f"{name} is " in note]
+    notes.sort(key=lambda pair: "no such parameter" in pair[1])
+    return f"In {notes[0][0]}: {notes[0][1]}." if notes else ""
+
+
+def _check_target(root: Node, file: StudyFile, cells: Sequence[Cell]) -> None:
+    if file.target is None:
+        return
+    metrics, place = {cell.objectives[0].metric for cell in cells}, root.mapping["target"].place
+    if len(metrics) > 1:
+        hint = "Name one objective, or leave the target out."
+        raise fault(place, "target", f"cells are judged by {' and '.join(sorted(metrics))}. {hint}")
+    if metrics == {"accuracy"} and not 0 < file.target <= 1:
+        hint = f" Write {file.target / 100:g}." if 1 < file.target <= 100 else ""
+        raise fault(
+            place, "target", f"{file.target:g} is no accuracy; it is a share above 0, at most 1.{hint}"
+        )
+
+
+def _check_baseline(root: Node, file: StudyFile, cells: Sequence[Cell]) -> None:
+    known = [name for cell in cells for name in (cell.name, cell.label)]
+    if file.baseline is not None and file.baseline not in known:
+        hint = UnknownNameError("cell or label", file.baseline, set(known))
+        raise fault(root.mapping["baseline"].place, "baseline", str(hint))

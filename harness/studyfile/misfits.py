@@ -1,0 +1,74 @@
+"""Configurations that a data set rules out, found before anything runs.
+
+A pipeline says which parameters a misfit rests on. What rests on fixed values alone would fail every
+trial; what rests on one searched parameter as well, fails at that end or option of its domain. What
+rests on several searched ones is left to the trials, where it is a failure with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from harness.errors import HarnessError, MisfitError
+from harness.space import Choice, Domain, Scalar
+from harness.studyfile.arms import Arm, Given
+from harness.studyfile.domains import Wanted
+from harness.studyfile.resolve import Resolved
+from harness.studyfile.scalars import fault
+
+Point = dict[str, Scalar]
+
+
+def refuse_misfits(
+    arm: Arm, cell: Resolved, wanted: Mapping[str, Wanted], fixed: Mapping[str, Given]
+) -> None:
+    """Raise StudyFileError where fixed values, or one end of a domain, cannot run on the data set."""
+    for searched, needs, point in _probes(cell):
+        error = _misfit(arm, {**cell.fixed, **point})
+        if error is None:
+            continue
+        rests_on = {name for name in error.names if name in cell.space.names}
+        if not error.names or not rests_on <= {searched, *needs}:
+            continue
+        given = {searched: wanted[searched]} if rests_on else {**fixed, **arm.given}
+        name = next((name for name in error.names if name in given), "")
+        place = given[name].place if name else arm.place
+        raise fault(place, name or arm.name, str(error).removeprefix(f"{name} "))
+
+
+def _misfit(arm: Arm, values: Mapping[str, Scalar]) -> MisfitError | None:
+    try:
+        params = arm.pipeline.build_params(values)
+        arm.pipeline().refuse(params, arm.source.card)
+    except MisfitError as error:
+        return error
+    except HarnessError:
+        return None  # what cannot be built is refused elsewhere
+    return None
+
+
+def _probes(cell: Resolved) -> Iterator[tuple[str, Point, Point]]:
+    """A point for what is fixed, then one for each end or option of each searched parameter.
+
+    Each as the searched name, what that needs (values of its conditions) and the point.
+    """
+    yield "", {}, _filled(cell, {})
+    for parameter in cell.space:
+        for value in _ends(parameter.domain):
+            needs = {name: allowed[0] for name, allowed in parameter.when}
+            point = _filled(cell, {**needs, parameter.name: value})
+            if parameter.active(point):
+                yield parameter.name, needs, point
+
+
+def _filled(cell: Resolved, point: Point) -> Point:
+    """The point with the first value of every other parameter that exists there."""
+    filled: Point = {}
+    for parameter in cell.space:
+        if parameter.active(filled):
+            filled[parameter.name] = point.get(parameter.name, _ends(parameter.domain)[0])
+    return filled
+
+
+def _ends(domain: Domain) -> tuple[Scalar, ...]:
+    return domain.options if isinstance(domain, Choice) else (domain.low, domain.high)

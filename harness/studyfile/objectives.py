@@ -1,0 +1,150 @@
+"""Objectives, limits, and which samplers and pruners can work with them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from harness.contracts.data import Task
+from harness.errors import UnknownNameError
+from harness.space import Choice, Space
+from harness.studyfile.leaves import not_a, scalar_list
+from harness.studyfile.scalars import echo, fault
+from harness.studyfile.values import SearchPlan
+from harness.studyfile.yaml_lines import Node
+from harness.trial import COSTS, Objective
+
+_BOTH: tuple[Task, ...] = ("classification", "forecasting")
+METRICS: Mapping[str, tuple[str, tuple[Task, ...]]] = {
+    "accuracy": ("max", ("classification",)),
+    "r2": ("max", ("forecasting",)),
+    "rse": ("min", ("forecasting",)),
+    "mae": ("min", ("forecasting",)),
+    "mse": ("min", ("forecasting",)),
+    "loss": ("min", _BOTH),
+    "synops": ("min", _BOTH),
+    "spikes": ("min", _BOTH),
+    "parameters": ("min", _BOTH),
+    "train_s": ("min", _BOTH),
+    "energy_nj": ("min", _BOTH),
+    "firing_rate": ("min", _BOTH),
+}
+"""Metrics that a study may select by: the better direction and the tasks that have them."""
+
+"""Metrics that are never negative."""
+
+_DEFAULT: Mapping[Task, Objective] = {
+    "classification": Objective("accuracy", True),
+    "forecasting": Objective("r2", True),
+}
+_ONE_OBJECTIVE = ("cmaes", "grid")
+
+
+def read_objectives(node: Node | None, tasks: Mapping[str, Task]) -> dict[Task, tuple[Objective, ...]]:
+    """``objective: accuracy max`` or a list for all cells; by default each task's own. Raises StudyFileError.
+
+    ``tasks`` are the tasks by data set; found are the objectives by task.
+    """
+    if node is None:
+        return {task: (_DEFAULT[task],) for task in tasks.values()}
+    items = scalar_list(node)
+    if not items:
+        raise fault(node.place, "objective", "the list is empty. Name a metric, or drop the key.")
+    found: list[Objective] = []
+    for item in items:
+        objective = _objective(item, tasks)
+        if objective.metric in [other.metric for other in found]:
+            raise fault(item.place, "objective", f"{objective.metric} stands twice. Keep one.")
+        found.append(objective)
+    return dict.fromkeys(tasks.values(), tuple(found))
+
+
+def _objective(node: Node, tasks: Mapping[str, Task]) -> Objective:
+    if not isinstance(node.value, str):
+        raise fault(node.place, "objective", not_a("text such as 'accuracy max'", node))
+    match = re.fullmatch(r"(\S+)(?:\s+(\S+))?", node.value.strip())
+    if match is None:
+        raise fault(node.place, "objective", f"{echo(node.value)}: write a metric and max or min.")
+    metric, direction = match[1], match[2]
+    known_metric(node.place, "objective", metric, tasks)
+    if direction not in (None, "max", "min"):
+        raise fault(node.place, "objective", str(UnknownNameError("direction", direction, ("max", "min"))))
+    return Objective(metric, (direction or METRICS[metric][0]) == "max")
+
+
+def known_metric(place: str, key: str, metric: str, tasks: Mapping[str, Task]) -> None:
+    """Raise StudyFileError unless every cell measures the metric and selecting by it is honest."""
+    if metric.startswith("legacy_"):
+        raise fault(
+            place, key, f"{metric} looks at the test split; nothing may select by it. Name another metric."
+        )
+    if metric not in METRICS:
+        raise fault(place, key, str(UnknownNameError("metric", metric, METRICS)))
+    for dataset, task in tasks.items():
+        if task not in METRICS[metric][1]:
+            have = ", ".join(name for name, (_, kinds) in METRICS.items() if task in kinds)
+            raise fault(place, key, f"{metric} does not exist for {task} ('{dataset}'). It has: {have}")
+
+
+def read_limits(
+    limits: Mapping[str, float], node: Node | None, tasks: Mapping[str, Task]
+) -> tuple[tuple[str, float], ...]:
+    """``limits: {synops: 1.0e7}``, each an upper bound. Raises StudyFileError."""
+    for metric, bound in limits.items():
+        place = node.key_place(metric) if node is not None else ""
+        known_metric(place, "limits", metric, tasks)
+        if bound < 0 and metric in COSTS:
+            raise fault(place, "limits", f"{metric} is never below 0, so nothing keeps {bound:g}.")
+    return tuple(sorted(limits.items()))
+
+
+def refuse_combinations(
+    root: Node, search: SearchPlan, objectives: Sequence[Objective], spaces: Iterable[tuple[str, Space]]
+) -> None:
+    """Raise StudyFileError where the sampler or pruner cannot do what is asked."""
+    section = root.mapping.get("search", root)
+    sampler_at = section.mapping.get("sampler", section).place
+    pruner_at = section.mapping.get("pruner", section).place
+    if len(objectives) > 1:
+        names = ", ".join(objective.metric for objective in objectives)
+        if search.sampler in _ONE_OBJECTIVE:
+            raise fault(
+                sampler_at,
+                "search.sampler",
+                f"{search.sampler} optimises one objective, the study has {len(objectives)} ({names}). "
+                "Use nsga2, tpe, gp, qmc or random, or one objective.",
+            )
+        if search.pruner != "none":
+            raise fault(
+                pruner_at,
+                "search.pruner",
+                f"{search.pruner} compares one objective, the study has {len(objectives)} ({names}). "
+                "Write pruner: none, or one objective.",
+            )
+    for cell, space in spaces:
+        if search.sampler == "grid":
+            _refuse_grid(sampler_at, cell, space)
+        if search.sampler == "cmaes" and space.parameters:
+            _refuse_cmaes(sampler_at, cell, space)
+
+
+def _refuse_grid(place: str, cell: str, space: Space) -> None:
+    endless = next((p.name for p in space if math.isinf(p.domain.size)), None)
+    if endless is not None:
+        raise fault(
+            place,
+            "search.sampler",
+            f"grid needs finite domains, {endless} of {cell} is continuous. Give it a step or a choice.",
+        )
+
+
+def _refuse_cmaes(place: str, cell: str, space: Space) -> None:
+    numeric = [p.name for p in space if not isinstance(p.domain, Choice) and not p.when]
+    if len(numeric) < 2:
+        raise fault(
+            place,
+            "search.sampler",
+            f"cmaes needs two or more float or int parameters without when, {cell} has "
+            f"{len(numeric)} ({', '.join(numeric) or 'none'}). Use tpe.",
+        )

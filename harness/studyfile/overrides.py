@@ -1,0 +1,77 @@
+"""``--set key=value``: leaves of a study file from the command line, with the same checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.studyfile.scalars import MAX_ECHO, fault
+from harness.studyfile.yaml_lines import Node, noun, parse_yaml
+
+_FLAT = ("space", "fixed", "limits", "set")
+"""Sections whose keys are dotted names themselves."""
+
+
+def apply_overrides(root: Node, overrides: Sequence[str]) -> Node:
+    """The top-level mapping with every ``key=value`` applied in order.
+
+    ``search.trials=40``, ``space.neuron.tau={float: [1.1, 4.0]}``, ``cells.0.dataset=vowels``; the value
+    ``null`` removes a key. Raises StudyFileError.
+    """
+    for override in overrides:
+        root = _apply(root, override)
+    return root
+
+
+def overridden_text(text: str, overrides: Sequence[str]) -> str:
+    """The file's text with its overrides as comments at the end."""
+    lines = "".join(f"# --set {' '.join(override.splitlines())}\n" for override in overrides)
+    return text if not lines else text + ("" if text.endswith("\n") or not text else "\n") + lines
+
+
+def _apply(root: Node, override: str) -> Node:
+    shown = " ".join(override.split())
+    place = f"--set {shown if len(shown) <= MAX_ECHO else shown[: MAX_ECHO - 3] + '...'}"
+    key, equals, text = override.partition("=")
+    steps = key.strip().split(".")
+    if not equals or not all(steps):
+        raise fault(place, "", "write key=value, for instance --set search.trials=40.")
+    value = parse_yaml(text, "", place)
+    if value is not None and value.value is None:
+        value = None
+    return _put(root, steps, value, place, [])
+
+
+def _put(node: Node, steps: Sequence[str], value: Node | None, place: str, path: Sequence[str]) -> Node:
+    step = ".".join(steps) if path and path[-1] in _FLAT else steps[0]
+    rest = [] if path and path[-1] in _FLAT else steps[1:]
+    here = [*path, step]
+    if isinstance(node.value, tuple):
+        return _put_item(node, step, rest, value, place, here)
+    if not isinstance(node.value, dict) and node.value is not None:
+        raise fault(place, "", f"{'.'.join(path)} is {noun(node)}; it has no key '{step}'.")
+    child = node.mapping.get(step)
+    if rest:
+        below = Node({}, place) if child is None else child
+        return node.replace(step, _put(below, rest, value, place, here))
+    if value is None and child is None:
+        raise fault(place, "", f"there is no {'.'.join(here)} to remove.")
+    return node.replace(step, value)
+
+
+def _put_item(
+    node: Node, step: str, rest: Sequence[str], value: Node | None, place: str, path: Sequence[str]
+) -> Node:
+    index = int(step) if step.isdecimal() and step.isascii() and len(step) < 7 else -1
+    if not 0 <= index < len(node.items):
+        count = len(node.items)
+        raise fault(
+            place, "", f"{'.'.join(path[:-1])} is a list of {count}; its entries are numbered from 0."
+        )
+    items = list(node.items)
+    if rest:
+        items[index] = _put(items[index], rest, value, place, path)
+    elif value is None:
+        del items[index]
+    else:
+        items[index] = value
+    return Node(tuple(items), node.place)

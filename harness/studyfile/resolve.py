@@ -1,0 +1,163 @@
+"""One cell of a study: what is searched there, what is fixed, and under which conditions.
+
+Values beneath one another: the pipeline's defaults, the published configuration (where ``start`` has
+``published``), the study's ``fixed``, the cell's ``set``. What is set or fixed is not searched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.errors import HarnessError
+from harness.space import Conditions, Parameter, Scalar, Space
+from harness.studyfile.arms import Arm, Given, accept_all
+from harness.studyfile.domains import Wanted
+from harness.studyfile.fit import fit_domain
+from harness.studyfile.reach import Known, in_domain, reach_text
+from harness.studyfile.scalars import echo, fault
+
+Values = dict[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A cell's own settings, everything fixed, its space, and what does not apply, in words."""
+
+    arm: Values
+    fixed: Values
+    space: Space
+    known: Known
+    notes: tuple[str, ...]
+
+
+def resolve(
+    arm: Arm,
+    wanted: Mapping[str, Wanted],
+    fixed: Mapping[str, Given],
+    published: Mapping[str, Scalar],
+) -> Resolved:
+    """Settle one cell. Raises StudyFileError."""
+    notes: list[str] = []
+    own = _own(arm, wanted, notes)
+    base = {name: value for name, value in published.items() if name not in own}
+    base |= {name: given.value for name, given in fixed.items() if name in arm.schema.names}
+    base |= {name: given.value for name, given in arm.given.items()}
+    known = _settle(arm, own, base, notes)
+    set_values = _accepted(arm, known, arm.given)
+    fixed_values = {name: value for name, value in published.items() if name in base and known.infos(name)}
+    fixed_values |= _applicable(arm, known, fixed, notes)
+    space = _space(arm, known, own, notes)
+    return Resolved(set_values, fixed_values | set_values, space, known, tuple(notes))
+
+
+def _own(arm: Arm, wanted: Mapping[str, Wanted], notes: list[str]) -> dict[str, Wanted]:
+    """The searched parameters that the pipeline has and the cell does not set."""
+    own: dict[str, Wanted] = {}
+    for name, want in wanted.items():
+        if name not in arm.schema.names:
+            notes.append(f"{name} is not searched: pipeline '{arm.pipeline.name}' has no such parameter")
+        elif name in arm.given:
+            notes.append(f"{name} is not searched: the cell sets it to {echo(arm.given[name].value)}")
+        else:
+            own[name] = want
+    return own
+
+
+def _settle(arm: Arm, own: dict[str, Wanted], base: Values, notes: list[str]) -> Known:
+    """Drop from ``own`` what cannot hold here, until nothing more falls."""
+    try:
+        while True:
+            domains = {name: want.domain for name, want in own.items()}
+            governed = frozenset(name for name, want in own.items() if want.when)
+            known = Known(arm.schema, domains, base, governed)
+            for name, want in own.items():
+                reason = _absent(known, want, arm)
+                if reason:
+                    notes.append(f"{name} is not searched: {reason}")
+                    del own[name]
+                    break
+            else:
+                return known
+    except HarnessError as error:
+        raise fault(arm.place, arm.name, str(error)) from None
+
+
+def _absent(known: Known, want: Wanted, arm: Arm) -> str:
+    """Why a searched parameter cannot exist in the cell; "" if it can."""
+    if not known.infos(want.name):
+        return known.why_not(want.name)
+    for other, allowed, _ in want.when:
+        if other not in arm.schema.names:
+            return f"its condition names {other}, which pipeline '{arm.pipeline.name}' does not have"
+        if not known.overlaps(other, allowed):
+            reach = known.reach(other)
+            text = "does not exist here" if reach is None else f"here it is {reach_text(reach)}"
+            return f"needs {other} = {' or '.join(map(str, allowed))}, {text}"
+    return ""
+
+
+def _accepted(arm: Arm, known: Known, given: Mapping[str, Given]) -> Values:
+    """The cell's own settings, each of which must exist. Raises StudyFileError."""
+    found: Values = {}
+    for name, value in given.items():
+        infos = known.infos(name)
+        if not infos:
+            remedy = "Drop it, or set what it needs."
+            raise fault(value.place, name, f"{known.why_not(name)}. {remedy}")
+        found[name] = accept_all(infos, value)
+    return found
+
+
+def _applicable(arm: Arm, known: Known, fixed: Mapping[str, Given], notes: list[str]) -> Values:
+    found: Values = {}
+    for name, value in fixed.items():
+        if name not in arm.schema.names:
+            notes.append(f"fixed {name} is left out: pipeline '{arm.pipeline.name}' has no such parameter")
+            continue
+        infos = known.infos(name)
+        if not infos:
+            notes.append(f"fixed {name} is left out: {known.why_not(name)}")
+            continue
+        found[name] = accept_all(infos, value)
+    return found
+
+
+def _space(arm: Arm, known: Known, own: Mapping[str, Wanted], notes: list[str]) -> Space:
+    parameters: list[Parameter] = []
+    for name, want in own.items():
+        infos = known.infos(name)
+        domain = fit_domain(want, infos, arm.pipeline.name)
+        parameters.append(Parameter(name, domain, _conditions(known, want)))
+    return Space(_ordered(parameters, own))
+
+
+def _conditions(known: Known, want: Wanted) -> Conditions:
+    """The conditions that are open in this cell: the schema's own and those of the file."""
+    merged = known.conditions(known.infos(want.name))
+    for other, allowed, place in want.when:
+        if other not in known.domains:
+            continue  # settled by a fixed value
+        possible = tuple(value for value in allowed if in_domain(known.domains[other], value))
+        both = tuple(value for value in possible if value in merged.get(other, possible))
+        if not both:
+            needs = " or ".join(map(str, merged[other]))
+            raise fault(place, want.name, f"when {other}: it exists only where {other} is {needs}.")
+        merged[other] = both
+    return tuple(sorted(merged.items()))
+
+
+def _ordered(parameters: list[Parameter], own: Mapping[str, Wanted]) -> tuple[Parameter, ...]:
+    """Conditions first, otherwise as written. Raises StudyFileError where they go round in a circle."""
+    ordered: list[Parameter] = []
+    pending = list(parameters)
+    while pending:
+        open_names = {parameter.name for parameter in pending}
+        ready = [p for p in pending if not any(name in open_names for name, _ in p.when)]
+        if not ready:
+            names = ", ".join(parameter.name for parameter in pending)
+            place = own[pending[0].name].place
+            raise fault(place, pending[0].name, f"the conditions of {names} depend on one another. Drop one.")
+        ordered.append(ready[0])
+        pending.remove(ready[0])
+    return tuple(ordered)
