@@ -15,7 +15,6 @@ from torch import Tensor
 from harness.neurons.kernels import compiled, recurrence
 from harness.neurons.kernels.functional import integrate_multistep, lif_held, lif_multistep
 from harness.neurons.kernels.recurrence import Integrate
-from harness.neurons.kernels.spikingjelly_cuda import _machine as machine
 from harness.neurons.kernels.surrogate import Surrogate, atan, named, rect
 from harness.neurons.kernels.ts_lif_functional import _TSLIF, ts_lif_multistep
 from harness.neurons.kernels.ts_lif_recurrence import Rule

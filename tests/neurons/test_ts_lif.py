@@ -10,7 +10,7 @@ import torch
 
 from harness.contracts import neurons
 from harness.errors import HarnessError
-from harness.neurons.kernels.spikingjelly_cuda import ts_lif_functional
+from harness.neurons.kernels import ts_lif_functional
 from harness.neurons.kernels.ts_lif_functional import ts_lif_multistep
 from harness.neurons.kernels.ts_lif_recurrence import Block, Form, Gains, Rule
 from harness.neurons.ts_lif import TSLIF, TSLIFParams, spectral_radius, stability_margin
