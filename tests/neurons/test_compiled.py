@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from harness.neurons.kernels import _machine as machine
 from harness.neurons.kernels import compiled, recurrence
 from harness.neurons.kernels.functional import integrate_multistep, lif_held, lif_multistep
 from harness.neurons.kernels.recurrence import Integrate
