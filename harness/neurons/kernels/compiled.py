@@ -51,7 +51,7 @@ def ts_lif_loops() -> Any:
 
 def _load(name: str) -> Any:
     try:
-        return importlib.import_module(f"harness.neurons.{name}")
+        return importlib.import_module(f"harness.neurons.kernels.{name}")
     except (ImportError, OSError) as error:  # numba is absent, or its library does not load
         warnings.warn(f"neurons run as passes of torch, slower: {error}", RuntimeWarning, stacklevel=3)
         return None
