@@ -67,7 +67,7 @@ class DatasetRef:
 class TrialSpec:
     """One configuration with one seed in one cell and phase: all that changes the numbers.
 
-    ``arm`` holds the cell's own settings (they tell two cells with one pipeline apart);
+    ``variant`` holds the cell's own settings (they tell two cells with one pipeline apart);
     ``params`` is complete: every parameter of the pipeline with its value, sorted by name.
     """
 
@@ -78,7 +78,7 @@ class TrialSpec:
     phase: Phase
     epochs: int
     objectives: tuple[Objective, ...]
-    arm: tuple[tuple[str, Scalar], ...] = ()
+    variant: tuple[tuple[str, Scalar], ...] = ()
 
     @property
     def id(self) -> str:
@@ -92,7 +92,7 @@ class TrialSpec:
                 "phase": self.phase.value,
                 "epochs": self.epochs,
                 "objectives": [str(objective) for objective in self.objectives],
-                "arm": dict(self.arm),
+                "arm": dict(self.variant),
             }
         )
 

@@ -53,14 +53,14 @@ def parameter_curves(
 
 
 def swept(view: StudyView, own: pd.DataFrame) -> tuple[str, ...]:
-    """The numeric settings in which arms of one data set differ. ``own`` are the last attempts."""
+    """The numeric settings in which variants of one data set differ. ``own`` are the last attempts."""
     final = own[(own["phase"] == "final") & own["final"]]
     found: dict[str, None] = {}
     for cells in view.groups().values():
         here = final[final["cell"].isin([cell.name for cell in cells])]
-        arms = [parse(arm, {}) for arm in here["arm"].unique()]
-        for name in dict.fromkeys(key for arm in arms for key in arm):
-            values = {v for arm in arms if math.isfinite(v := number(arm.get(name)))}
+        variants = [parse(variant, {}) for variant in here["arm"].unique()]
+        for name in dict.fromkeys(key for variant in variants for key in variant):
+            values = {v for variant in variants if math.isfinite(v := number(variant.get(name)))}
             found |= {name: None} if len(values) > 1 else {}
     return tuple(found)
 
@@ -70,16 +70,16 @@ def _final_lines(
 ) -> tuple[Line, ...]:
     """Lines over cells, by the strictest of three groupings that draws most points in lines.
 
-    Cells belong together if their arms agree but for the parameter; or but for it and switches (true, false);
+    Cells belong together if their variants agree but for the parameter; or but for it and switches (true, false);
     or if their labels agree up to a comma ("240 ms, timestep 5 ms").
     """
     current = {str(name): winner(rows) for name, rows in final.groupby("cell")}
     final = final[final["config"].fillna("") == final["cell"].map(current)]
     points = {str(name): _point(view, cells, rows) for name, rows in final.groupby("cell", sort=False)}
-    arms = {str(name): parse(rows["arm"].iloc[0], {}) for name, rows in final.groupby("cell", sort=False)}
+    variants = {str(name): parse(rows["arm"].iloc[0], {}) for name, rows in final.groupby("cell", sort=False)}
     groupings: list[dict[Settings, list[str]]] = [{}, {}, {}]
     for cell in (cell for cell in cells if cell.name in points):
-        rest = {k: v for k, v in sorted(arms[cell.name].items()) if k != parameter}
+        rest = {k: v for k, v in sorted(variants[cell.name].items()) if k != parameter}
         plain = {k: v for k, v in rest.items() if not isinstance(v, bool)}
         for grouping, key in zip(groupings, (rest, plain, {"label": cell.label.split(",")[0]}), strict=True):
             text = tuple((k, v if isinstance(v, str) else json.dumps(v)) for k, v in key.items())

@@ -220,7 +220,7 @@ class CellRun:
             phase=phase,
             epochs=self.study.epochs(phase),
             objectives=self.cell.objectives,
-            arm=self.cell.arm,
+            variant=self.cell.variant,
         )
 
 

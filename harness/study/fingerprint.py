@@ -31,7 +31,7 @@ def parts(spec: StudySpec) -> dict[str, Any]:
         found[f"plugins.{filename.rsplit('/', 1)[-1]}"] = hashlib.sha256(text.encode()).hexdigest()[:12]
     for cell in spec.cells:
         found[f"cells.{cell.name}"] = {"pipeline": cell.pipeline, **cell.dataset.content()}
-        found[f"cells.{cell.name}.set"] = dict(cell.arm)
+        found[f"cells.{cell.name}.set"] = dict(cell.variant)
         found[f"cells.{cell.name}.fixed"] = dict(cell.fixed)
         found[f"cells.{cell.name}.start"] = [dict(point) for point in cell.start]
         for parameter in cell.space:

@@ -53,7 +53,7 @@ def _same_trial(row: dict[Any, Any], cell: Cell, study: StudySpec) -> bool:
         phase=Phase.SEARCH,
         epochs=study.epochs(Phase.SEARCH),
         objectives=cell.objectives,
-        arm=cell.arm,
+        variant=cell.variant,
     )
     return spec.id == row["trial_id"] and inside(params, cell.space, dict(cell.fixed))
 

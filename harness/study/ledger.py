@@ -75,7 +75,7 @@ def read_ledger(store: ResultStore, study: StudySpec) -> Ledger:
             phase=Phase(str(row["phase"])),
             epochs=int(str(row["epochs_planned"])),
             objectives=cell.objectives,
-            arm=cell.arm,
+            variant=cell.variant,
         )
         searched = tuple(sorted((k, v) for k, v in params.items() if k in names[cell_name]))
         state = State(str(row["state"]))

@@ -38,7 +38,7 @@ def now() -> datetime:
 
 def config_id(task: Task) -> str:
     """The identity of a configuration, equal for all its seeds and phases."""
-    return content_id([task.spec.pipeline, dict(task.spec.params), dict(task.spec.arm)])
+    return content_id([task.spec.pipeline, dict(task.spec.params), dict(task.spec.variant)])
 
 
 def start_row(task: Task, *, label: str, searched: Mapping[str, Scalar], fingerprint: str) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def start_row(task: Task, *, label: str, searched: Mapping[str, Scalar], fingerp
         "config": config_id(task),
         "seed": spec.seed,
         "params": json.dumps(dict(spec.params), sort_keys=True),
-        "arm": json.dumps(dict(spec.arm), sort_keys=True),
+        "arm": json.dumps(dict(spec.variant), sort_keys=True),
         "state": State.RUNNING.value,
         "reason": "",
         "detail": "",

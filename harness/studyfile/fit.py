@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from harness.contracts.params import ParamInfo
 from harness.space import Choice, Domain, FloatRange, IntRange, Scalar
-from harness.studyfile.arms import Given, accept
 from harness.studyfile.domains import Wanted, unique_options
 from harness.studyfile.scalars import fault
+from harness.studyfile.variants import Given, accept
 
 _GRID = 1e-6
 

@@ -10,7 +10,6 @@ from harness.contracts.data import Task
 from harness.contracts.params import ParamInfo
 from harness.errors import HarnessError, UnknownNameError
 from harness.space import Params
-from harness.studyfile.arms import Arm, Given, accept, read_arms, read_values
 from harness.studyfile.domains import Wanted, read_space
 from harness.studyfile.file import StudyFile
 from harness.studyfile.leaves import check
@@ -21,6 +20,7 @@ from harness.studyfile.resolve import resolve
 from harness.studyfile.scalars import fault
 from harness.studyfile.start import read_start, refuse_unsearched, start_points
 from harness.studyfile.values import Cell, ConfirmPlan, FinalPlan, SearchPlan, StudySpec
+from harness.studyfile.variants import Given, Variant, accept, read_values, read_variants
 from harness.studyfile.yaml_lines import Node, read_yaml
 from harness.trial import Objective, Resources, freeze
 
@@ -39,10 +39,10 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     file = check(StudyFile, root, "")
     folder = path.absolute().parent
     plugins = _load_plugins(root, file.plugins, folder)
-    arms = read_arms(root.mapping["cells"], folder)
-    tasks: dict[str, Task] = {arm.source.name: arm.source.card.task for arm in arms}
+    variants = read_variants(root.mapping["cells"], folder)
+    tasks: dict[str, Task] = {variant.source.name: variant.source.card.task for variant in variants}
     objectives = read_objectives(root.mapping.get("objective"), tasks)
-    cells = _cells(root, arms, objectives)
+    cells = _cells(root, variants, objectives)
     search = SearchPlan(
         **file.search.model_dump(exclude={"stop"}),
         hours=file.search.stop.hours,
@@ -92,37 +92,39 @@ def _load_plugins(root: Node, names: Sequence[str], folder: Path) -> tuple[tuple
 
 
 def _cells(
-    root: Node, arms: Sequence[Arm], objectives: Mapping[Task, tuple[Objective, ...]]
+    root: Node, variants: Sequence[Variant], objectives: Mapping[Task, tuple[Objective, ...]]
 ) -> tuple[Cell, ...]:
     wanted = read_space(root.mapping.get("space"))
     fixed = read_values(root.mapping.get("fixed"), "fixed")
     starts = read_start(root.mapping.get("start"))
-    known = sorted({name for arm in arms for name in arm.schema.names})
+    known = sorted({name for variant in variants for name in variant.schema.names})
     _check_names(root, wanted, fixed, known)
-    _check_conditions(wanted, arms)
+    _check_conditions(wanted, variants)
     refuse_unsearched(starts, list(wanted), known)
-    cells = tuple(_settle(arm, wanted, fixed, starts, objectives[arm.source.card.task]) for arm in arms)
+    cells = tuple(
+        _settle(variant, wanted, fixed, starts, objectives[variant.source.card.task]) for variant in variants
+    )
     _refuse_unused(wanted, fixed, cells)
     return cells
 
 
 def _settle(
-    arm: Arm,
+    variant: Variant,
     wanted: Mapping[str, Wanted],
     fixed: Mapping[str, Given],
     starts: Starts,
     objectives: tuple[Objective, ...],
 ) -> Cell:
-    published = _published(arm) if None in starts else None
-    resolved = resolve(arm, wanted, fixed, published or {})
-    refuse_misfits(arm, resolved, wanted, fixed)
-    points, clipped = start_points(arm, resolved, starts, published)
+    published = _published(variant) if None in starts else None
+    resolved = resolve(variant, wanted, fixed, published or {})
+    refuse_misfits(variant, resolved, wanted, fixed)
+    points, clipped = start_points(variant, resolved, starts, published)
     return Cell(
-        name=arm.name,
-        label=arm.label,
-        dataset=arm.source.ref,
-        pipeline=arm.pipeline.name,
-        arm=freeze(resolved.arm),
+        name=variant.name,
+        label=variant.label,
+        dataset=variant.source.ref,
+        pipeline=variant.pipeline.name,
+        variant=freeze(resolved.variant),
         fixed=freeze(resolved.fixed),
         space=resolved.space,
         objectives=objectives,
@@ -131,16 +133,16 @@ def _settle(
     )
 
 
-def _published(arm: Arm) -> Params | None:
+def _published(variant: Variant) -> Params | None:
     """The paper's configuration in the parameters' own types, None if no paper has one."""
-    found = arm.pipeline().published(arm.source.card)
+    found = variant.pipeline().published(variant.source.card)
     if found is None:
         return None
     try:
         for name in found:
-            arm.schema.find(name)
+            variant.schema.find(name)
     except HarnessError as error:
-        raise fault(arm.place, f"{arm.name}: published", str(error)) from None
+        raise fault(variant.place, f"{variant.name}: published", str(error)) from None
     return dict(found)
 
 
@@ -161,9 +163,9 @@ def _check_names(
             raise fault(want.place, "space", str(UnknownNameError("parameter", name, known)))
 
 
-def _check_conditions(wanted: Mapping[str, Wanted], arms: Sequence[Arm]) -> None:
+def _check_conditions(wanted: Mapping[str, Wanted], variants: Sequence[Variant]) -> None:
     """Raise StudyFileError for a ``when`` that names what no pipeline has, or a value that none allows."""
-    infos = [info for arm in arms for info in arm.schema.infos]
+    infos = [info for variant in variants for info in variant.schema.infos]
     for name, want in wanted.items():
         for other, allowed, place in want.when:
             named = [info for info in infos if info.name == other]

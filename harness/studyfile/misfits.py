@@ -11,35 +11,35 @@ from collections.abc import Iterator, Mapping
 
 from harness.errors import HarnessError, MisfitError
 from harness.space import Choice, Domain, Scalar
-from harness.studyfile.arms import Arm, Given
 from harness.studyfile.domains import Wanted
 from harness.studyfile.resolve import Resolved
 from harness.studyfile.scalars import fault
+from harness.studyfile.variants import Given, Variant
 
 Point = dict[str, Scalar]
 
 
 def refuse_misfits(
-    arm: Arm, cell: Resolved, wanted: Mapping[str, Wanted], fixed: Mapping[str, Given]
+    variant: Variant, cell: Resolved, wanted: Mapping[str, Wanted], fixed: Mapping[str, Given]
 ) -> None:
     """Raise StudyFileError where fixed values, or one end of a domain, cannot run on the data set."""
     for searched, needs, point in _probes(cell):
-        error = _misfit(arm, {**cell.fixed, **point})
+        error = _misfit(variant, {**cell.fixed, **point})
         if error is None:
             continue
         rests_on = {name for name in error.names if name in cell.space.names}
         if not error.names or not rests_on <= {searched, *needs}:
             continue
-        given = {searched: wanted[searched]} if rests_on else {**fixed, **arm.given}
+        given = {searched: wanted[searched]} if rests_on else {**fixed, **variant.given}
         name = next((name for name in error.names if name in given), "")
-        place = given[name].place if name else arm.place
-        raise fault(place, name or arm.name, str(error).removeprefix(f"{name} "))
+        place = given[name].place if name else variant.place
+        raise fault(place, name or variant.name, str(error).removeprefix(f"{name} "))
 
 
-def _misfit(arm: Arm, values: Mapping[str, Scalar]) -> MisfitError | None:
+def _misfit(variant: Variant, values: Mapping[str, Scalar]) -> MisfitError | None:
     try:
-        params = arm.pipeline.build_params(values)
-        arm.pipeline().refuse(params, arm.source.card)
+        params = variant.pipeline.build_params(values)
+        variant.pipeline().refuse(params, variant.source.card)
     except MisfitError as error:
         return error
     except HarnessError:

@@ -122,7 +122,7 @@ def _cell(spec: StudySpec, cell: Cell, epoch_s: float | None) -> CellPlan:
     infos = _infos(cell)
     phases = _phases(spec, cell)
     epochs = sum(phase.trials * phase.epochs for phase in phases)
-    own = {name for name, _ in cell.arm}
+    own = {name for name, _ in cell.variant}
     revision = f" (revision {cell.dataset.revision})" if cell.dataset.revision else ""
     return CellPlan(
         name=cell.name,

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from harness.errors import HarnessError
 from harness.space import Conditions, Parameter, Scalar, Space
-from harness.studyfile.arms import Arm, Given, accept_all
 from harness.studyfile.domains import Wanted
 from harness.studyfile.fit import fit_domain
 from harness.studyfile.reach import Known, in_domain, reach_text
 from harness.studyfile.scalars import echo, fault
+from harness.studyfile.variants import Given, Variant, accept_all
 
 Values = dict[str, Scalar]
 
@@ -24,7 +24,7 @@ Values = dict[str, Scalar]
 class Resolved:
     """A cell's own settings, everything fixed, its space, and what does not apply, in words."""
 
-    arm: Values
+    variant: Values
     fixed: Values
     space: Space
     known: Known
@@ -32,47 +32,47 @@ class Resolved:
 
 
 def resolve(
-    arm: Arm,
+    variant: Variant,
     wanted: Mapping[str, Wanted],
     fixed: Mapping[str, Given],
     published: Mapping[str, Scalar],
 ) -> Resolved:
     """Settle one cell. Raises StudyFileError."""
     notes: list[str] = []
-    own = _own(arm, wanted, notes)
+    own = _own(variant, wanted, notes)
     base = {name: value for name, value in published.items() if name not in own}
-    base |= {name: given.value for name, given in fixed.items() if name in arm.schema.names}
-    base |= {name: given.value for name, given in arm.given.items()}
-    known = _settle(arm, own, base, notes)
-    set_values = _accepted(arm, known, arm.given)
+    base |= {name: given.value for name, given in fixed.items() if name in variant.schema.names}
+    base |= {name: given.value for name, given in variant.given.items()}
+    known = _settle(variant, own, base, notes)
+    set_values = _accepted(variant, known, variant.given)
     fixed_values = {name: value for name, value in published.items() if name in base and known.infos(name)}
-    fixed_values |= _applicable(arm, known, fixed, notes)
-    space = _space(arm, known, own, notes)
+    fixed_values |= _applicable(variant, known, fixed, notes)
+    space = _space(variant, known, own, notes)
     return Resolved(set_values, fixed_values | set_values, space, known, tuple(notes))
 
 
-def _own(arm: Arm, wanted: Mapping[str, Wanted], notes: list[str]) -> dict[str, Wanted]:
+def _own(variant: Variant, wanted: Mapping[str, Wanted], notes: list[str]) -> dict[str, Wanted]:
     """The searched parameters that the pipeline has and the cell does not set."""
     own: dict[str, Wanted] = {}
     for name, want in wanted.items():
-        if name not in arm.schema.names:
-            notes.append(f"{name} is not searched: pipeline '{arm.pipeline.name}' has no such parameter")
-        elif name in arm.given:
-            notes.append(f"{name} is not searched: the cell sets it to {echo(arm.given[name].value)}")
+        if name not in variant.schema.names:
+            notes.append(f"{name} is not searched: pipeline '{variant.pipeline.name}' has no such parameter")
+        elif name in variant.given:
+            notes.append(f"{name} is not searched: the cell sets it to {echo(variant.given[name].value)}")
         else:
             own[name] = want
     return own
 
 
-def _settle(arm: Arm, own: dict[str, Wanted], base: Values, notes: list[str]) -> Known:
+def _settle(variant: Variant, own: dict[str, Wanted], base: Values, notes: list[str]) -> Known:
     """Drop from ``own`` what cannot hold here, until nothing more falls."""
     try:
         while True:
             domains = {name: want.domain for name, want in own.items()}
             governed = frozenset(name for name, want in own.items() if want.when)
-            known = Known(arm.schema, domains, base, governed)
+            known = Known(variant.schema, domains, base, governed)
             for name, want in own.items():
-                reason = _absent(known, want, arm)
+                reason = _absent(known, want, variant)
                 if reason:
                     notes.append(f"{name} is not searched: {reason}")
                     del own[name]
@@ -80,16 +80,16 @@ def _settle(arm: Arm, own: dict[str, Wanted], base: Values, notes: list[str]) ->
             else:
                 return known
     except HarnessError as error:
-        raise fault(arm.place, arm.name, str(error)) from None
+        raise fault(variant.place, variant.name, str(error)) from None
 
 
-def _absent(known: Known, want: Wanted, arm: Arm) -> str:
+def _absent(known: Known, want: Wanted, variant: Variant) -> str:
     """Why a searched parameter cannot exist in the cell; "" if it can."""
     if not known.infos(want.name):
         return known.why_not(want.name)
     for other, allowed, _ in want.when:
-        if other not in arm.schema.names:
-            return f"its condition names {other}, which pipeline '{arm.pipeline.name}' does not have"
+        if other not in variant.schema.names:
+            return f"its condition names {other}, which pipeline '{variant.pipeline.name}' does not have"
         if not known.overlaps(other, allowed):
             reach = known.reach(other)
             text = "does not exist here" if reach is None else f"here it is {reach_text(reach)}"
@@ -97,7 +97,7 @@ def _absent(known: Known, want: Wanted, arm: Arm) -> str:
     return ""
 
 
-def _accepted(arm: Arm, known: Known, given: Mapping[str, Given]) -> Values:
+def _accepted(variant: Variant, known: Known, given: Mapping[str, Given]) -> Values:
     """The cell's own settings, each of which must exist. Raises StudyFileError."""
     found: Values = {}
     for name, value in given.items():
@@ -109,11 +109,13 @@ def _accepted(arm: Arm, known: Known, given: Mapping[str, Given]) -> Values:
     return found
 
 
-def _applicable(arm: Arm, known: Known, fixed: Mapping[str, Given], notes: list[str]) -> Values:
+def _applicable(variant: Variant, known: Known, fixed: Mapping[str, Given], notes: list[str]) -> Values:
     found: Values = {}
     for name, value in fixed.items():
-        if name not in arm.schema.names:
-            notes.append(f"fixed {name} is left out: pipeline '{arm.pipeline.name}' has no such parameter")
+        if name not in variant.schema.names:
+            notes.append(
+                f"fixed {name} is left out: pipeline '{variant.pipeline.name}' has no such parameter"
+            )
             continue
         infos = known.infos(name)
         if not infos:
@@ -123,11 +125,11 @@ def _applicable(arm: Arm, known: Known, fixed: Mapping[str, Given], notes: list[
     return found
 
 
-def _space(arm: Arm, known: Known, own: Mapping[str, Wanted], notes: list[str]) -> Space:
+def _space(variant: Variant, known: Known, own: Mapping[str, Wanted], notes: list[str]) -> Space:
     parameters: list[Parameter] = []
     for name, want in own.items():
         infos = known.infos(name)
-        domain = fit_domain(want, infos, arm.pipeline.name)
+        domain = fit_domain(want, infos, variant.pipeline.name)
         parameters.append(Parameter(name, domain, _conditions(known, want)))
     return Space(_ordered(parameters, own))
 

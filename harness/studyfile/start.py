@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from harness.errors import HarnessError, UnknownNameError
 from harness.space import Parameter, Params, Scalar
-from harness.studyfile.arms import Arm, Given, read_values
 from harness.studyfile.fit import clip, domain_text, point_in
 from harness.studyfile.leaves import not_a
 from harness.studyfile.resolve import Resolved
 from harness.studyfile.scalars import echo, fault
+from harness.studyfile.variants import Given, Variant, read_values
 from harness.studyfile.yaml_lines import Node
 
 PUBLISHED = "published"
@@ -50,7 +50,7 @@ def refuse_unsearched(
 
 
 def start_points(
-    arm: Arm,
+    variant: Variant,
     cell: Resolved,
     entries: Sequence[Mapping[str, Given] | None],
     published: Params | None,
@@ -64,10 +64,10 @@ def start_points(
     for entry in entries:
         point = _from_paper(cell, published, notes) if entry is None else _from_file(cell, entry)
         if point and point not in points:
-            _refuse_unbuildable(arm, cell, point)
+            _refuse_unbuildable(variant, cell, point)
             points.append(point)
     if not cell.space.parameters:
-        _refuse_unbuildable(arm, cell, {})
+        _refuse_unbuildable(variant, cell, {})
     return tuple(points), tuple(notes)
 
 
@@ -121,11 +121,11 @@ def _from_file(cell: Resolved, entry: Mapping[str, Given]) -> Point:
     return point
 
 
-def _refuse_unbuildable(arm: Arm, cell: Resolved, point: Point) -> None:
+def _refuse_unbuildable(variant: Variant, cell: Resolved, point: Point) -> None:
     try:
-        params = arm.pipeline.build_params({**cell.fixed, **point})
-        arm.pipeline().refuse(params, arm.source.card)
+        params = variant.pipeline.build_params({**cell.fixed, **point})
+        variant.pipeline().refuse(params, variant.source.card)
     except HarnessError as error:
         shown = ", ".join(f"{name} {echo(value)}" for name, value in point.items())
         message = f"{error} (with {shown})" if shown else str(error)
-        raise fault(arm.place, arm.name, message) from None
+        raise fault(variant.place, variant.name, message) from None

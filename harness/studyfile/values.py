@@ -68,7 +68,7 @@ class Cell:
     label: str
     dataset: DatasetRef
     pipeline: str
-    arm: Items
+    variant: Items
     fixed: Items
     space: Space
     objectives: tuple[Objective, ...]

@@ -85,7 +85,7 @@ def test_the_small_study_is_equal_in_parameters_and_in_synapses(data: Path) -> N
     study = load_study(FOLDER / "delays-fsdd.yaml")
     cells = {cell.name: cell for cell in study.cells}
     for name in ("fsdd-cochlea", "fsdd-cochlea-speakers"):
-        sizes = [parameters(cells[f"{name}/{arm}"]) for arm in ("learned delays", "fixed delays")]
+        sizes = [parameters(cells[f"{name}/{variant}"]) for variant in ("learned delays", "fixed delays")]
         sizes.append(parameters(cells[f"{name}/no delays, wider"]))
         assert max(sizes) < 1.015 * min(sizes)
         whole = dict(cells["fsdd-cochlea/learned, whole at the end"].fixed)
@@ -93,7 +93,7 @@ def test_the_small_study_is_equal_in_parameters_and_in_synapses(data: Path) -> N
         assert {key for key in whole if whole[key] != learned.get(key)} == {"delay.whole_fraction"}
     narrow = dict(cells["fsdd-cochlea/fixed delays, same network"].fixed)
     assert narrow["network.width"] == learned["network.width"]
-    assert len({tuple(cell.start) for cell in cells.values()}) == 1  # every arm begins and searches alike
+    assert len({tuple(cell.start) for cell in cells.values()}) == 1  # every variant begins and searches alike
     assert len({cell.space for cell in cells.values()}) == 1
 
 

@@ -59,7 +59,7 @@ def test_miniature(name):
         pytest.skip(str(error))
     assert all(pipelines >= TRIVIAL for pipelines in boards(spec).values())
     assert spec.final.seeds >= 5
-    neurons = {dict(cell.arm).get("neuron.name") for cell in spec.cells}
+    neurons = {dict(cell.variant).get("neuron.name") for cell in spec.cells}
     assert {"lif", "ts-lif"} <= neurons
 
 

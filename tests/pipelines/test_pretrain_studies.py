@@ -1,4 +1,4 @@
-"""The pretraining studies that ship: they load, every arm has the same budget, names are parameters."""
+"""The pretraining studies that ship: they load, every variant has the same budget, names are parameters."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def study(name: str) -> dict[str, Any]:
     return found
 
 
-def arms(name: str) -> list[tuple[str, str, Mapping[str, Any]]]:
+def variants(name: str) -> list[tuple[str, str, Mapping[str, Any]]]:
     """(data set, pipeline, its settings with the fixed ones that it has)."""
     found, file = [], study(name)
     for cell in file["cells"]:
@@ -57,11 +57,11 @@ def test_the_small_studies_load(name: str) -> None:
 def test_every_name_is_a_parameter_of_an_arm(name: str) -> None:
     """Full-size data sets are not here, so their studies are read without them."""
     file = study(name)
-    known = {p for _, kind, _ in arms(name) for p in pipeline(kind).schema().names}
+    known = {p for _, kind, _ in variants(name) for p in pipeline(kind).schema().names}
     assert set(file["space"]) <= known
     assert set(file["fixed"]) <= known
     assert not set(file["space"]) & set(file["fixed"])
-    for _, kind, settings in arms(name):
+    for _, kind, settings in variants(name):
         schema = pipeline(kind).schema()
         resolved = schema.resolve(settings)
         assert resolved.items() >= settings.items(), kind
@@ -72,7 +72,7 @@ def test_every_name_is_a_parameter_of_an_arm(name: str) -> None:
 def test_every_searched_domain_is_allowed(name: str) -> None:
     for parameter, domain in study(name)["space"].items():
         options = domain.get("choice") or domain.get("float") or domain.get("int")
-        kinds = {kind for _, kind, _ in arms(name)}
+        kinds = {kind for _, kind, _ in variants(name)}
         infos = [
             info
             for kind in kinds
@@ -94,7 +94,7 @@ def test_the_full_size_studies_load(name: str, monkeypatch: pytest.MonkeyPatch) 
     for known in SHAPES:
         monkeypatch.setattr(registry.dataset(known), "card", lambda _self, known=known: card_of(known))
     spec = load_study(FOLDER / f"pretrain-{name}.yaml")
-    assert len(spec.cells) == len(arms(name))
+    assert len(spec.cells) == len(variants(name))
     assert all(cell.start for cell in spec.cells if cell.space.parameters)
     if name == "es-ucf101":
         assert len(spec.cells) == 15, "14 ways and the ANN"
@@ -103,7 +103,7 @@ def test_the_full_size_studies_load(name: str, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("name", ["imagenet", "es-imagenet", "cifar10-dvs", "es-ucf101"])
 def test_full_size_arms_fit_their_data(name: str) -> None:
     """Cards of the papers' shapes stand for the data."""
-    for dataset, kind, settings in arms(name):
+    for dataset, kind, settings in variants(name):
         card = card_of(dataset)
         layout, shape = card.layout, card.shape
         assert pipeline(kind)().misfit(card) is None
@@ -140,7 +140,7 @@ def test_the_first_trial_of_a_full_size_arm_is_the_paper_s(name: str) -> None:
 
 def test_the_digits_network_is_the_spec_s() -> None:
     """Section 9: conv3 s2 (12), three blocks (12, 24, 48), ten classes."""
-    settings = dict(arms("digits")[0][2])
+    settings = dict(variants("digits")[0][2])
     params = pipeline("direct").build_params(settings)
     network = build(params.network, (1, 16, 16), 10, LIF, generator=torch.Generator())
     assert [block.conv2.out_channels for block in network.blocks] == [12, 24, 48]  # type: ignore[union-attr]

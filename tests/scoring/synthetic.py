@@ -124,7 +124,7 @@ def saturating(top: float, n: int, rng: np.random.Generator, speed: float = 1.5)
 
 
 def race(seeds: int = 5, epochs: int = 12) -> Tables:
-    """A realistic study: three arms on one data set, one with pretraining shared by its seeds."""
+    """A realistic study: three variants on one data set, one with pretraining shared by its seeds."""
     rng = np.random.default_rng(7)
     names = ("digits/direct", "digits/pipe-s", "digits/ann")
     tables = Tables(cells=[cell(n) for n in names], protocol={"baseline": "digits/direct"})

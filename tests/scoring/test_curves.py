@@ -74,7 +74,7 @@ def test_shared_times_are_marked_and_all_failed_is_no_curve() -> None:
 
 
 def sweep(phase: str) -> Tables:
-    """Four cells that differ in one parameter of their arm."""
+    """Four cells that differ in one parameter of their variant."""
     names = [f"digits/max {steps}" for steps in (1, 5, 9, 15)]
     tables = Tables(cells=[cell(name, pipeline="delays") for name in names])
     for name, steps in zip(names, (1, 5, 9, 15), strict=True):
@@ -161,13 +161,13 @@ def test_families_come_from_the_test_split_where_it_has_them_and_from_the_last_e
     )
 
 
-def arms(*settings: tuple[str, dict[str, object]]) -> Tables:
-    """Cells by label with an arm, two final seeds each."""
+def variants(*settings: tuple[str, dict[str, object]]) -> Tables:
+    """Cells by label with an variant, two final seeds each."""
     cells = [cell(f"digits/{label}", pipeline="delays") for label, _ in settings]
     tables = Tables(cells=cells)
-    for info, (_, arm) in zip(cells, settings, strict=True):
+    for info, (_, variant) in zip(cells, settings, strict=True):
         for seed in range(2):
-            more = {"params": json.dumps(arm), "arm": json.dumps(arm), "config": info["cell"]}
+            more = {"params": json.dumps(variant), "arm": json.dumps(variant), "config": info["cell"]}
             value = 0.5 + 0.01 * seed
             tables.add(trial(cell=info["cell"], pipeline="delays", seed=seed, test_value=value, **more))
     return tables
@@ -181,7 +181,7 @@ def lines_of(tables: Tables, parameter: str) -> dict[str, list[float]]:
 
 def test_arms_that_differ_in_two_settings_are_joined_by_their_labels() -> None:
     """Of the same delay range in ms, a finer timestep needs a longer range in steps."""
-    tables = arms(
+    tables = variants(
         ("40 ms", {"delay.max": 5, "timestep_ms": 10.0}),
         ("240 ms", {"delay.max": 25, "timestep_ms": 10.0}),
         ("240 ms, timestep 5 ms", {"delay.max": 49, "timestep_ms": 5.0}),
@@ -192,7 +192,7 @@ def test_arms_that_differ_in_two_settings_are_joined_by_their_labels() -> None:
 
 
 def test_switches_do_not_split_a_line() -> None:
-    tables = arms(
+    tables = variants(
         ("LIF 0.1", {"neuron": "lif", "ratio": 0.1}),
         ("LIF 0.4", {"neuron": "lif", "ratio": 0.4, "curve": True}),
         ("TS 0.1", {"neuron": "ts", "ratio": 0.1}),

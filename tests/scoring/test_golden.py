@@ -28,12 +28,12 @@ def wobble(i: int) -> float:
 
 
 def classification() -> Tables:
-    """Three arms: pretraining shared by seeds, failed seeds, a shared device, an unfinished seed."""
-    arms = (("direct", 0.90, 60.0, 0.0), ("pipe-s", 0.93, 30.0, 10.0), ("ann", 0.95, 12.0, 0.0))
+    """Three variants: pretraining shared by seeds, failed seeds, a shared device, an unfinished seed."""
+    variants = (("direct", 0.90, 60.0, 0.0), ("pipe-s", 0.93, 30.0, 10.0), ("ann", 0.95, 12.0, 0.0))
     tables = Tables(
-        cells=[cell(f"digits/{name}", classes=10) for name, *_ in arms], protocol={"baseline": "direct"}
+        cells=[cell(f"digits/{name}", classes=10) for name, *_ in variants], protocol={"baseline": "direct"}
     )
-    for a, (name, top, own, pretrain) in enumerate(arms):
+    for a, (name, top, own, pretrain) in enumerate(variants):
         common = {"cell": f"digits/{name}", "pipeline": name}
         for number in range(3 - (name == "ann")):
             state = "PRUNED" if number == 2 else "COMPLETE"

@@ -51,7 +51,7 @@ def test_a_parameter_applies_where_a_pipeline_has_it(load: Load) -> None:
 def test_a_condition_on_a_set_value_is_settled(load: Load) -> None:
     cell = _cell(load(), "toy/fixed delays")
     assert cell.space.parameters[1] == Parameter("delay.max", IntRange(5, 31))
-    assert cell.arm == (("delay.kind", "fixed"),)
+    assert cell.variant == (("delay.kind", "fixed"),)
     assert dict(cell.fixed)["delay.kind"] == "fixed"
 
 

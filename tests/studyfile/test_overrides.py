@@ -29,7 +29,7 @@ def test_leaves_of_every_section(load: Load) -> None:
     assert (spec.search.trials, spec.search.hours, spec.target) == (40, 2.0, 0.5)
     assert spec.cells[1].space.parameters[-1].domain == FloatRange(1.2, 3.0)
     assert dict(spec.cells[2].fixed)["timesteps"] == 8
-    assert spec.cells[2].arm == (("delay.kind", "learned"),)
+    assert spec.cells[2].variant == (("delay.kind", "learned"),)
 
 
 def test_the_text_keeps_them(load: Load) -> None:

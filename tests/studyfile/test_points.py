@@ -72,7 +72,7 @@ def _check_points(cell: Cell, rng: np.random.Generator) -> None:
         pipeline.build_params({**fixed, **chosen})
         complete = schema.resolve({**fixed, **chosen})
         assert {name: complete.get(name) for name in chosen} == chosen
-        assert all(complete.get(name, value) == value for name, value in cell.arm)
+        assert all(complete.get(name, value) == value for name, value in cell.variant)
     for point in cell.start:
         pipeline.build_params({**fixed, **dict(point)})
         assert set(dict(point)) <= set(cell.space.names)

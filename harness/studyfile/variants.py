@@ -1,4 +1,4 @@
-"""``cells:`` of a study file: one :class:`Arm` for each data set with each of its pipelines."""
+"""``cells:`` of a study file: one :class:`Variant` for each data set with each of its pipelines."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class Variant:
     """A cell as the file says it: ``given`` are its own settings (``set``)."""
 
     name: str
@@ -43,12 +43,12 @@ class Arm:
     place: str
 
 
-def read_arms(node: Node, folder: Path) -> tuple[Arm, ...]:
+def read_variants(node: Node, folder: Path) -> tuple[Variant, ...]:
     """Every cell of a study, in order. Raises StudyFileError and the errors of missing or wrong data."""
     if not node.items:
         form = "a list of {dataset: .., pipelines: [..]}"
         raise fault(node.place, "cells", "the list is empty." if node.value == () else not_a(form, node))
-    arms: list[Arm] = []
+    variants: list[Variant] = []
     for item in node.items:
         check(CellFile, item, "cells")
         source = read_source(item.mapping["dataset"], folder)
@@ -57,13 +57,13 @@ def read_arms(node: Node, folder: Path) -> tuple[Arm, ...]:
         if not entries:
             raise fault(pipelines.place, "pipelines", "the list is empty. Name at least one pipeline.")
         for entry in entries:
-            arm = _arm(entry, source)
-            _refuse_twin(arm, arms)
-            arms.append(arm)
-    return tuple(arms)
+            variant = _variant(entry, source)
+            _refuse_twin(variant, variants)
+            variants.append(variant)
+    return tuple(variants)
 
 
-def _arm(entry: Node, source: Source) -> Arm:
+def _variant(entry: Node, source: Source) -> Variant:
     if isinstance(entry.value, str):
         entry = Node({"name": Node(entry.value, entry.place)}, entry.place, (("name", entry.place),))
     got = check(PipelineFile, entry, "pipelines")
@@ -86,7 +86,7 @@ def _arm(entry: Node, source: Source) -> Arm:
         if key not in schema.names:
             hint = UnknownNameError(f"parameter of '{got.name}'", key, schema.names)
             raise fault(value.place, "set", str(hint))
-    return Arm(name, label, source, kind, schema, given, entry.place)
+    return Variant(name, label, source, kind, schema, given, entry.place)
 
 
 def read_values(node: Node | None, key: str) -> dict[str, Given]:
@@ -126,14 +126,18 @@ def accept_all(infos: Sequence[ParamInfo], given: Given) -> Scalar:
     return values[0]
 
 
-def _refuse_twin(arm: Arm, others: list[Arm]) -> None:
+def _refuse_twin(variant: Variant, others: list[Variant]) -> None:
     for other in others:
-        if _content(arm) == _content(other):
-            raise fault(arm.place, "cells", f"'{arm.name}' is the same cell as '{other.name}'. Keep one.")
-        if arm.name == other.name:
-            raise fault(arm.place, "cells", f"two cells are named '{arm.name}'. Give one of them a label.")
+        if _content(variant) == _content(other):
+            raise fault(
+                variant.place, "cells", f"'{variant.name}' is the same cell as '{other.name}'. Keep one."
+            )
+        if variant.name == other.name:
+            raise fault(
+                variant.place, "cells", f"two cells are named '{variant.name}'. Give one of them a label."
+            )
 
 
-def _content(arm: Arm) -> str:
-    values = {name: given.value for name, given in arm.given.items()}
-    return content_id([arm.source.ref.content(), arm.pipeline.name, values])
+def _content(variant: Variant) -> str:
+    values = {name: given.value for name, given in variant.given.items()}
+    return content_id([variant.source.ref.content(), variant.pipeline.name, values])
