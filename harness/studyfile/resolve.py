@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from harness.errors import HarnessError
 from harness.space import Conditions, Parameter, Scalar, Space
+from harness.studyfile.conditions import CellConditions, in_domain, values_text
 from harness.studyfile.domains import Wanted
 from harness.studyfile.fit import fit_domain
-from harness.studyfile.reach import Known, in_domain, reach_text
 from harness.studyfile.scalars import echo, fault
 from harness.studyfile.variants import Given, Variant, accept_all
 
@@ -27,7 +27,7 @@ class Resolved:
     variant: Values
     fixed: Values
     space: Space
-    known: Known
+    conditions: CellConditions
     notes: tuple[str, ...]
 
 
@@ -43,12 +43,14 @@ def resolve(
     base = {name: value for name, value in published.items() if name not in own}
     base |= {name: given.value for name, given in fixed.items() if name in variant.schema.names}
     base |= {name: given.value for name, given in variant.given.items()}
-    known = _settle(variant, own, base, notes)
-    set_values = _accepted(variant, known, variant.given)
-    fixed_values = {name: value for name, value in published.items() if name in base and known.infos(name)}
-    fixed_values |= _applicable(variant, known, fixed, notes)
-    space = _space(variant, known, own, notes)
-    return Resolved(set_values, fixed_values | set_values, space, known, tuple(notes))
+    conditions = _settle(variant, own, base, notes)
+    set_values = _accepted(variant, conditions, variant.given)
+    fixed_values = {
+        name: value for name, value in published.items() if name in base and conditions.infos(name)
+    }
+    fixed_values |= _applicable(variant, conditions, fixed, notes)
+    space = _space(variant, conditions, own, notes)
+    return Resolved(set_values, fixed_values | set_values, space, conditions, tuple(notes))
 
 
 def _own(variant: Variant, wanted: Mapping[str, Wanted], notes: list[str]) -> dict[str, Wanted]:
@@ -64,52 +66,58 @@ def _own(variant: Variant, wanted: Mapping[str, Wanted], notes: list[str]) -> di
     return own
 
 
-def _settle(variant: Variant, own: dict[str, Wanted], base: Values, notes: list[str]) -> Known:
+def _settle(variant: Variant, own: dict[str, Wanted], base: Values, notes: list[str]) -> CellConditions:
     """Drop from ``own`` what cannot hold here, until nothing more falls."""
     try:
         while True:
             domains = {name: want.domain for name, want in own.items()}
             governed = frozenset(name for name, want in own.items() if want.when)
-            known = Known(variant.schema, domains, base, governed)
+            conditions = CellConditions(variant.schema, domains, base, governed)
             for name, want in own.items():
-                reason = _absent(known, want, variant)
+                reason = _absent(conditions, want, variant)
                 if reason:
                     notes.append(f"{name} is not searched: {reason}")
                     del own[name]
                     break
             else:
-                return known
+                return conditions
     except HarnessError as error:
         raise fault(variant.place, variant.name, str(error)) from None
 
 
-def _absent(known: Known, want: Wanted, variant: Variant) -> str:
+def _absent(conditions: CellConditions, want: Wanted, variant: Variant) -> str:
     """Why a searched parameter cannot exist in the cell; "" if it can."""
-    if not known.infos(want.name):
-        return known.why_not(want.name)
+    if not conditions.infos(want.name):
+        return conditions.why_not(want.name)
     for other, allowed, _ in want.when:
         if other not in variant.schema.names:
             return f"its condition names {other}, which pipeline '{variant.pipeline.name}' does not have"
-        if not known.overlaps(other, allowed):
-            reach = known.reach(other)
-            text = "does not exist here" if reach is None else f"here it is {reach_text(reach)}"
+        if not conditions.overlaps(other, allowed):
+            possible_values = conditions.possible_values(other)
+            text = (
+                "does not exist here"
+                if possible_values is None
+                else f"here it is {values_text(possible_values)}"
+            )
             return f"needs {other} = {' or '.join(map(str, allowed))}, {text}"
     return ""
 
 
-def _accepted(variant: Variant, known: Known, given: Mapping[str, Given]) -> Values:
+def _accepted(variant: Variant, conditions: CellConditions, given: Mapping[str, Given]) -> Values:
     """The cell's own settings, each of which must exist. Raises StudyFileError."""
     found: Values = {}
     for name, value in given.items():
-        infos = known.infos(name)
+        infos = conditions.infos(name)
         if not infos:
             remedy = "Drop it, or set what it needs."
-            raise fault(value.place, name, f"{known.why_not(name)}. {remedy}")
+            raise fault(value.place, name, f"{conditions.why_not(name)}. {remedy}")
         found[name] = accept_all(infos, value)
     return found
 
 
-def _applicable(variant: Variant, known: Known, fixed: Mapping[str, Given], notes: list[str]) -> Values:
+def _applicable(
+    variant: Variant, conditions: CellConditions, fixed: Mapping[str, Given], notes: list[str]
+) -> Values:
     found: Values = {}
     for name, value in fixed.items():
         if name not in variant.schema.names:
@@ -117,30 +125,32 @@ def _applicable(variant: Variant, known: Known, fixed: Mapping[str, Given], note
                 f"fixed {name} is left out: pipeline '{variant.pipeline.name}' has no such parameter"
             )
             continue
-        infos = known.infos(name)
+        infos = conditions.infos(name)
         if not infos:
-            notes.append(f"fixed {name} is left out: {known.why_not(name)}")
+            notes.append(f"fixed {name} is left out: {conditions.why_not(name)}")
             continue
         found[name] = accept_all(infos, value)
     return found
 
 
-def _space(variant: Variant, known: Known, own: Mapping[str, Wanted], notes: list[str]) -> Space:
+def _space(
+    variant: Variant, conditions: CellConditions, own: Mapping[str, Wanted], notes: list[str]
+) -> Space:
     parameters: list[Parameter] = []
     for name, want in own.items():
-        infos = known.infos(name)
+        infos = conditions.infos(name)
         domain = fit_domain(want, infos, variant.pipeline.name)
-        parameters.append(Parameter(name, domain, _conditions(known, want)))
+        parameters.append(Parameter(name, domain, _conditions(conditions, want)))
     return Space(_ordered(parameters, own))
 
 
-def _conditions(known: Known, want: Wanted) -> Conditions:
+def _conditions(conditions: CellConditions, want: Wanted) -> Conditions:
     """The conditions that are open in this cell: the schema's own and those of the file."""
-    merged = known.conditions(known.infos(want.name))
+    merged = conditions.merged_conditions(conditions.infos(want.name))
     for other, allowed, place in want.when:
-        if other not in known.domains:
+        if other not in conditions.domains:
             continue  # settled by a fixed value
-        possible = tuple(value for value in allowed if in_domain(known.domains[other], value))
+        possible = tuple(value for value in allowed if in_domain(conditions.domains[other], value))
         both = tuple(value for value in possible if value in merged.get(other, possible))
         if not both:
             needs = " or ".join(map(str, merged[other]))

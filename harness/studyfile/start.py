@@ -94,7 +94,7 @@ def _from_paper(cell: Resolved, published: Params | None, notes: list[str]) -> P
 def _wish(cell: Resolved, parameter: Parameter, published: Params, point: Point) -> Scalar:
     if parameter.name in published:
         return published[parameter.name]
-    infos = cell.known.infos(parameter.name)
+    infos = cell.conditions.infos(parameter.name)
     values = {**cell.fixed, **point}
     fitting = (
         info for info in infos if all(values.get(key, allowed[0]) in allowed for key, allowed in info.when)

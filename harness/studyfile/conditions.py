@@ -8,10 +8,10 @@ from harness.contracts.params import ParamInfo, ParamSchema
 from harness.errors import HarnessError
 from harness.space import Choice, Conditions, Domain, Scalar
 
-Reach = tuple[Domain | None, tuple[Scalar, ...]]
+PossibleValues = tuple[Domain | None, tuple[Scalar, ...]]
 
 
-class Known:
+class CellConditions:
     """What is known of one cell: its schema, the searched domains and the given values.
 
     ``governed`` are the searched names to which the study file gives a ``when``.
@@ -25,27 +25,27 @@ class Known:
         governed: frozenset[str] = frozenset(),
     ) -> None:
         self.schema, self.domains, self.values, self.governed = schema, domains, values, governed
-        self._reach: dict[str, Reach | None] = {}
+        self._possible_values: dict[str, PossibleValues | None] = {}
         self._open: set[str] = set()
 
     def infos(self, name: str) -> tuple[ParamInfo, ...]:
         """The declarations of a name that can exist here."""
         return tuple(i for i in self.schema.infos if i.name == name and self._possible(i))
 
-    def reach(self, name: str) -> Reach | None:
+    def possible_values(self, name: str) -> PossibleValues | None:
         """The domain and the single values a parameter can take; None if it cannot exist.
 
         Raises HarnessError where conditions of the schema depend on one another.
         """
-        if name not in self._reach:
+        if name not in self._possible_values:
             if name in self._open:
                 raise HarnessError(f"the conditions of {name} depend on one another.")
             self._open.add(name)
-            self._reach[name] = self._find(name)
+            self._possible_values[name] = self._find(name)
             self._open.discard(name)
-        return self._reach[name]
+        return self._possible_values[name]
 
-    def _find(self, name: str) -> Reach | None:
+    def _find(self, name: str) -> PossibleValues | None:
         infos = self.infos(name)
         if not infos:
             return None
@@ -60,10 +60,10 @@ class Known:
 
     def overlaps(self, name: str, allowed: Sequence[Scalar]) -> bool:
         """Whether a parameter can take one of the values."""
-        reach = self.reach(name)
-        if reach is None:
+        possible_values = self.possible_values(name)
+        if possible_values is None:
             return False
-        domain, values = reach
+        domain, values = possible_values
         return any(value in values or in_domain(domain, value) for value in allowed)
 
     def why_not(self, name: str) -> str:
@@ -72,16 +72,16 @@ class Known:
         for other, allowed in info.when:
             if not self.overlaps(other, allowed):
                 needs = " or ".join(dict.fromkeys(str(v) for v in self._allowed(name, other)))
-                reach = self.reach(other)
-                if reach is None:
+                possible_values = self.possible_values(other)
+                if possible_values is None:
                     return f"needs {other} = {needs}, which does not exist here"
-                return f"needs {other} = {needs}, here it is {reach_text(reach)}"
+                return f"needs {other} = {needs}, here it is {values_text(possible_values)}"
         return "does not exist here"
 
     def _allowed(self, name: str, other: str) -> list[Scalar]:
         return [v for info in self.schema.find(name) for key, vs in info.when if key == other for v in vs]
 
-    def conditions(self, infos: Sequence[ParamInfo]) -> dict[str, tuple[Scalar, ...]]:
+    def merged_conditions(self, infos: Sequence[ParamInfo]) -> dict[str, tuple[Scalar, ...]]:
         """The conditions on searched names under which at least one of the declarations exists.
 
         Where declarations differ in more than one name the result may be wider; a value that was chosen
@@ -106,7 +106,7 @@ class Known:
     def _always(self, name: str, allowed: Sequence[Scalar]) -> bool:
         """Whether every option of an unconditional choice is allowed."""
         domain = self.domains[name]
-        free = name not in self.governed and not self.conditions(self.infos(name))
+        free = name not in self.governed and not self.merged_conditions(self.infos(name))
         return isinstance(domain, Choice) and free and all(o in allowed for o in domain.options)
 
 
@@ -119,9 +119,9 @@ def in_domain(domain: Domain | None, value: Scalar) -> bool:
     return domain.low <= value <= domain.high
 
 
-def reach_text(reach: Reach) -> str:
+def values_text(possible_values: PossibleValues) -> str:
     """The values a parameter can take, in words."""
-    domain, values = reach
+    domain, values = possible_values
     if domain is None:
         return " or ".join(map(str, values))
     if isinstance(domain, Choice):
