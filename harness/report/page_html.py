@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from harness.report import plots
 from harness.report.formatting import DASH, fixed, significant
+from harness.report.layout import legend_layout
 from harness.report.page_style import CSS
 from harness.report.remarks import remarks
-from harness.report.room import legend_room
 from harness.report.sheets import Sheet, sheets, title
 from harness.scoring.curves import CurveSet, LineSet
 from harness.scoring.frames import StudyView
@@ -185,7 +185,7 @@ def _environment(content: Content) -> str:
 
 
 def _plot(plot: plots.Plot, drawn: list[plots.Plot]) -> str:
-    drawn.append(legend_room(plot))
+    drawn.append(legend_layout(plot))
     return f"<div class='plot' id='plot{len(drawn) - 1}'></div>"
 
 

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from harness.report.canvas import file_name, legend_below, new_figure, style, whiskers
-from harness.report.room import ROW, legend_room, legend_rows
+from harness.report.layout import ROW, legend_layout, legend_rows
 
 
 def test_intervals_end_where_the_metric_ends():
@@ -46,6 +46,6 @@ def test_a_page_leaves_room_for_every_row_of_a_legend():
     data = [{"name": name} for name in names] + [{"name": "hidden", "showlegend": False}]
     plot = {"data": data, "layout": {"height": 430, "margin": {"b": 95}}}
     more = (legend_rows(names) - 1) * ROW
-    layout = legend_room(plot)["layout"]
+    layout = legend_layout(plot)["layout"]
     assert layout["height"] == 430 + more > 430
     assert layout["margin"]["b"] == 95 + more

@@ -1,4 +1,4 @@
-"""Room for a legend below an interactive plot: as many rows as its names need."""
+"""Layout with room for a legend below an interactive plot: as many rows as its names need."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from harness.report.plots import Plot
 WIDTH, LETTER, BEFORE, ROW = 900, 7, 60, 30
 
 
-def legend_room(plot: Plot) -> Plot:
+def legend_layout(plot: Plot) -> Plot:
     """The plot, made higher by the rows that its legend has beyond the first."""
     names = [
         str(trace["name"])
