@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.report import plots
+from harness.report.board_tables import BoardTable, board_tables, title
 from harness.report.formatting import DASH, fixed, significant
 from harness.report.layout import legend_layout
 from harness.report.page_style import CSS
 from harness.report.remarks import remarks
-from harness.report.sheets import Sheet, sheets, title
 from harness.scoring.curves import CurveSet, LineSet
 from harness.scoring.frames import StudyView
 from harness.scoring.search import History, Importance
@@ -77,7 +77,7 @@ def _head(content: Content, figures: Iterable[str]) -> str:
 
 
 def _group(content: Content, group: Group, drawn: list[plots.Plot]) -> str:
-    board, made = content.board, sheets(group)
+    board, made = content.board, board_tables(group)
     curves = [c for c in content.curves if c.dataset == group.dataset and c.curves]
     order = [cell.name for cell in content.view.cells if cell.place == group.dataset]
     head = [f"<section><h2>{_e(title(group))}</h2>"]
@@ -91,7 +91,7 @@ def _group(content: Content, group: Group, drawn: list[plots.Plot]) -> str:
     stages = plots.stages(group)
     if stages is not None:
         parts.append("<h3>Stages</h3>" + _plot(stages, drawn))
-    parts += [_table(sheet) for sheet in later]
+    parts += [_table(board_table) for board_table in later]
     parts.append(
         "<ul class='notes'>" + "".join(f"<li>{_e(line)}</li>" for line in remarks(board, group)) + "</ul>"
     )
@@ -99,18 +99,20 @@ def _group(content: Content, group: Group, drawn: list[plots.Plot]) -> str:
     return "\n".join(parts) + "</section>"
 
 
-def _table(sheet: Sheet, *, heading: bool = True) -> str:
-    sides = ["num" if side == "r" else "" for side in sheet.align]
-    head = "".join(f"<th class='{side}'>{_e(h)}</th>" for h, side in zip(sheet.headers, sides, strict=True))
+def _table(board_table: BoardTable, *, heading: bool = True) -> str:
+    sides = ["num" if side == "r" else "" for side in board_table.align]
+    head = "".join(
+        f"<th class='{side}'>{_e(h)}</th>" for h, side in zip(board_table.headers, sides, strict=True)
+    )
     rows = []
-    for i, cells in enumerate(sheet.rows):
+    for i, cells in enumerate(board_table.rows):
         texts = [_e(cell) for cell in cells]
-        marks = sheet.marks[i] if sheet.marks else ()
-        texts[sheet.marked] += f"<sup>{','.join(map(str, marks))}</sup>" if marks else ""
+        marks = board_table.marks[i] if board_table.marks else ()
+        texts[board_table.marked] += f"<sup>{','.join(map(str, marks))}</sup>" if marks else ""
         kinds = [f"{side} {_width(t)}".strip() for t, side in zip(cells, sides, strict=True)]
         rows.append("".join(f"<td class='{k}'>{t}</td>" for t, k in zip(texts, kinds, strict=True)))
     body = "".join(f"<tr>{row}</tr>" for row in rows)
-    name = f"<h3>{_e(sheet.title)}</h3>" if heading else ""
+    name = f"<h3>{_e(board_table.title)}</h3>" if heading else ""
     long = " long" if len(rows) > 20 else ""
     inner = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     return f"{name}<div class='scroll{long}'><table>{inner}</table></div>"
@@ -137,7 +139,7 @@ def _seed_table(group: Group) -> str:
         for s in row.seeds
     )
     headers = ("cell", "seed", f"{group.split} {group.metric}", "validation", "failed because", "trial")
-    table = _table(Sheet("", headers, "lrrrll", rows), heading=False)
+    table = _table(BoardTable("", headers, "lrrrll", rows), heading=False)
     return f"<details><summary>All {len(rows)} seeds as a table</summary>{table}</details>"
 
 
@@ -149,7 +151,7 @@ def _configurations(group: Group) -> str:
             continue
         pairs = [(name, str(value)) for name, value in row.params]
         pairs += [(f"firing rate of {layer}", significant(rate)) for layer, rate in row.cost.layers]
-        table = _table(Sheet("", ("parameter", "value"), "ll", tuple(pairs)), heading=False)
+        table = _table(BoardTable("", ("parameter", "value"), "ll", tuple(pairs)), heading=False)
         parts.append(
             f"<details><summary>{_e(row.label)}: configuration {_e(row.config)}</summary>{table}</details>"
         )
@@ -177,7 +179,9 @@ def _environment(content: Content) -> str:
     view = content.view
     rows = [("host", view.host), ("hardware", "; ".join(content.hardware)), ("commit", view.git)]
     rows += [(str(name), str(version)) for name, version in sorted(view.packages.items())]
-    table = _table(Sheet("", ("what", "value"), "ll", tuple((a, b or DASH) for a, b in rows)), heading=False)
+    table = _table(
+        BoardTable("", ("what", "value"), "ll", tuple((a, b or DASH) for a, b in rows)), heading=False
+    )
     return (
         f"<section><h2>Study</h2><pre>{_e(view.text)}</pre><h2>Environment</h2>{table}"
         f"<p class='sub'>Protocol: {_e(json.dumps(dict(view.protocol), sort_keys=True))}</p></section>"

@@ -8,8 +8,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from harness.report.board_tables import BoardTable, board_tables
 from harness.report.remarks import remarks
-from harness.report.sheets import Sheet, sheets
 from harness.scoring.values import Board, Group, Row
 
 if TYPE_CHECKING:
@@ -51,19 +51,21 @@ def render_terminal(board: Board, console: Console) -> None:
     for number, group in enumerate(board.groups):
         if number:
             console.print()
-        for sheet in sheets(group, compact=True):
-            if not sheet.main and console.width < 100:
+        for board_table in board_tables(group, compact=True):
+            if not board_table.main and console.width < 100:
                 continue
-            table = Table(title=Text(sheet.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-            rows = list(_marked(sheet, "{} [{}]"))
-            shown = _fitting(sheet.headers, rows, console.width)
-            for header, side in list(zip(sheet.headers, sheet.align, strict=True))[:shown]:
+            table = Table(
+                title=Text(board_table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+            )
+            rows = list(_marked(board_table, "{} [{}]"))
+            shown = _fitting(board_table.headers, rows, console.width)
+            for header, side in list(zip(board_table.headers, board_table.align, strict=True))[:shown]:
                 justify: Literal["left", "right"] = "left" if side == "l" else "right"
                 table.add_column(Text(header), justify=justify, overflow="fold")
             for cells in rows:
                 table.add_row(*(Text(cell) for cell in cells[:shown]))
-            if shown < len(sheet.headers):
-                left = ", ".join(sheet.headers[shown:])
+            if shown < len(board_table.headers):
+                left = ", ".join(board_table.headers[shown:])
                 table.caption = Text(f"left out, the terminal is narrow: {left}", justify="left")
             console.print(table)
         for line in _lines(board, group):
@@ -76,11 +78,11 @@ def render_markdown(board: Board) -> str:
     parts = [f"# Leaderboard of {board.study}"]
     for group in board.groups:
         parts += [f"> **{note}**" for note in group.notes]
-        for sheet in sheets(group, compact=True):
-            rule = ["---:" if side == "r" else ":---" for side in sheet.align]
-            rows = [[_md(cell) for cell in cells] for cells in _marked(sheet, "{} <sup>{}</sup>")]
-            lines = [[_md(h) for h in sheet.headers], rule, *rows]
-            parts.append(f"## {_md(sheet.title)}")
+        for board_table in board_tables(group, compact=True):
+            rule = ["---:" if side == "r" else ":---" for side in board_table.align]
+            rows = [[_md(cell) for cell in cells] for cells in _marked(board_table, "{} <sup>{}</sup>")]
+            lines = [[_md(h) for h in board_table.headers], rule, *rows]
+            parts.append(f"## {_md(board_table.title)}")
             parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
         parts.append("\n".join(f"- {line}" for line in _lines(board, group) if line not in group.notes))
     return "\n\n".join(parts) + "\n"
@@ -92,24 +94,24 @@ def render_latex(board: Board) -> str:
         f"% Leaderboard of {board.study}, scoring version {board.scoring}. Needs \\usepackage{{booktabs}}."
     ]
     for group in board.groups:
-        parts += [_latex_table(sheet) for sheet in sheets(group, compact=True)]
+        parts += [_latex_table(board_table) for board_table in board_tables(group, compact=True)]
         parts.append("\n\n".join(_tex(line) for line in _lines(board, group)))
     return "\n\n".join(parts) + "\n"
 
 
-def _latex_table(sheet: Sheet) -> str:
+def _latex_table(board_table: BoardTable) -> str:
     rows = []
-    for cells, marks in zip(sheet.rows, _marks_of(sheet), strict=True):
+    for cells, marks in zip(board_table.rows, _marks_of(board_table), strict=True):
         line = [_tex(cell) for cell in cells]
-        line[sheet.marked] += f"$^{{{','.join(map(str, marks))}}}$" if marks else ""
+        line[board_table.marked] += f"$^{{{','.join(map(str, marks))}}}$" if marks else ""
         rows.append(" & ".join(line) + r" \\")
     lines = [
         r"\begin{table}[t]",
         r"\centering",
-        f"\\caption{{{_tex(sheet.title)}.}}",
-        f"\\begin{{tabular}}{{{sheet.align}}}",
+        f"\\caption{{{_tex(board_table.title)}.}}",
+        f"\\begin{{tabular}}{{{board_table.align}}}",
         r"\toprule",
-        " & ".join(_tex(h) for h in sheet.headers) + r" \\",
+        " & ".join(_tex(h) for h in board_table.headers) + r" \\",
         r"\midrule",
         *rows,
         r"\bottomrule",
@@ -201,17 +203,17 @@ def _lines(board: Board, group: Group) -> list[str]:
     return [*remarks(board, group), *(f"[{i}] {text}" for text, i in group.footnotes().items())]
 
 
-def _marks_of(sheet: Sheet) -> tuple[tuple[int, ...], ...]:
-    return sheet.marks or ((),) * len(sheet.rows)
+def _marks_of(board_table: BoardTable) -> tuple[tuple[int, ...], ...]:
+    return board_table.marks or ((),) * len(board_table.rows)
 
 
-def _marked(sheet: Sheet, form: str) -> list[list[str]]:
+def _marked(board_table: BoardTable, form: str) -> list[list[str]]:
     """The rows with their footnote numbers behind the marked column."""
     found = []
-    for cells, marks in zip(sheet.rows, _marks_of(sheet), strict=True):
+    for cells, marks in zip(board_table.rows, _marks_of(board_table), strict=True):
         line = list(cells)
         if marks:
-            line[sheet.marked] = form.format(line[sheet.marked], ",".join(map(str, marks)))
+            line[board_table.marked] = form.format(line[board_table.marked], ",".join(map(str, marks)))
         found.append(line)
     return found
 

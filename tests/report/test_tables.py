@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from harness.report import formatting
-from harness.report.sheets import pairs
+from harness.report.board_tables import pairs
 from harness.report.tables import render_csv, render_latex, render_markdown, render_terminal
 from harness.scoring.leaderboard import leaderboard
 from harness.scoring.published import load_published

@@ -30,7 +30,7 @@ SHORT = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class BoardTable:
     """A table of text. ``align`` has ``l`` or ``r`` for each column; ``marks`` are footnotes of each row,
     printed behind the column ``marked``. ``main`` marks what a narrow renderer must show."""
 
@@ -43,11 +43,11 @@ class Sheet:
     main: bool = True
 
 
-def sheets(group: Group, *, compact: bool = False) -> tuple[Sheet, ...]:
+def board_tables(group: Group, *, compact: bool = False) -> tuple[BoardTable, ...]:
     """All tables of a group that have anything to show; ``compact`` keeps long ones short."""
     made = [scores(group), training(group), targets(group), costs(group)]
     made += [pairs(group, compact), front(group), published(group, SHORT if compact else None)]
-    return tuple(sheet for sheet in made if sheet.rows)
+    return tuple(board_table for board_table in made if board_table.rows)
 
 
 def title(group: Group) -> str:
@@ -57,7 +57,7 @@ def title(group: Group) -> str:
     return f"{group.dataset}{revision}: {group.split} {group.metric}, {direction} is better"
 
 
-def scores(group: Group) -> Sheet:
+def scores(group: Group) -> BoardTable:
     """Rank, mean with interval, worst seed, number of seeds, further metrics."""
     digits = score_digits((row.score for row in group.rows), group.scale)
     unit = f" ({group.unit})" if group.unit else ""
@@ -78,7 +78,7 @@ def scores(group: Group) -> Sheet:
         rows.append((*own, *(column[i] for _, column in further)))
     what = "best trial" if group.provisional else "mean"
     headers = ("rank", "cell", f"{what} {group.metric}{unit}", "worst seed", "seeds")
-    return Sheet(
+    return BoardTable(
         title(group),
         (*headers, *(header for header, _ in further)),
         "llrrr" + "r" * len(further),
@@ -88,7 +88,7 @@ def scores(group: Group) -> Sheet:
     )
 
 
-def training(group: Group) -> Sheet:
+def training(group: Group) -> BoardTable:
     """Median training time to the best epoch and of the whole run, with and without pretraining."""
     timed = [(row, row.times) for row in group.rows if row.times is not None]
     divisor, unit = time_unit(times.total.median for _, times in timed)
@@ -100,7 +100,7 @@ def training(group: Group) -> Sheet:
         rows.append((rank(times.rank), row.label, *spreads, times.device_name or DASH))
     without = ("SNN only",) if both else ()
     headers = ("rank", "cell", "to best epoch", *without, "whole run", *without, "hardware")
-    return Sheet(
+    return BoardTable(
         f"Training time ({_clock(group, unit)}, median over seeds)",
         headers,
         "ll" + "r" * (len(headers) - 3) + "l",
@@ -110,7 +110,7 @@ def training(group: Group) -> Sheet:
     )
 
 
-def targets(group: Group) -> Sheet:
+def targets(group: Group) -> BoardTable:
     """Median time to each target with the seeds that reached it and the ratio to the baseline."""
     found = [
         (t, row) for i in range(len(group.targets)) for row in group.rows for t in row.targets[i : i + 1]
@@ -128,7 +128,7 @@ def targets(group: Group) -> Sheet:
     headers = ["target", "cell", "time", *(["SNN only"] if both else []), "reached"]
     if group.baseline is not None:
         headers += ["ratio to baseline (95 %)", *(["SNN only"] if both else [])]
-    return Sheet(
+    return BoardTable(
         f"Time to target on validation ({_clock(group, unit)}, median over seeds)",
         tuple(headers),
         "ll" + "r" * (len(headers) - 2),
@@ -138,7 +138,7 @@ def targets(group: Group) -> Sheet:
     )
 
 
-def costs(group: Group) -> Sheet:
+def costs(group: Group) -> BoardTable:
     """Parameters, timesteps, activity and energy a sample, memory and search budget."""
     rows = tuple(
         (
@@ -156,10 +156,10 @@ def costs(group: Group) -> Sheet:
     )
     headers = ("cell", "parameters", "timesteps", "firing rate", "spikes/sample", "synops/sample")
     more = ("energy (nJ/sample)", "peak memory (MiB)", "search trials")
-    return Sheet("Cost", (*headers, *more), "lrrrrrrrr", rows, main=False)
+    return BoardTable("Cost", (*headers, *more), "lrrrrrrrr", rows, main=False)
 
 
-def pairs(group: Group, compact: bool = False) -> Sheet:
+def pairs(group: Group, compact: bool = False) -> BoardTable:
     """Paired differences, first against the baseline (the best row without one); only those if many."""
     labels = {row.cell: row.label for row in group.rows}
     pivot = group.baseline or next((row.cell for row in group.rows if row.rank), None)
@@ -178,19 +178,19 @@ def pairs(group: Group, compact: bool = False) -> Sheet:
         name = f"{labels[first]} minus {labels[second]}"
         rows.append((name, score(gap, group.scale), str(d.n), how, p, verdict))
     headers = ("difference", f"mean{unit}", "seeds", "test", "p (Holm)", "at 5 %")
-    return Sheet("Paired differences (95 % interval)", headers, "lrrlrl", tuple(rows), main=False)
+    return BoardTable("Paired differences (95 % interval)", headers, "lrrlrl", tuple(rows), main=False)
 
 
-def front(group: Group) -> Sheet:
+def front(group: Group) -> BoardTable:
     """The Pareto front of a study with several objectives."""
     rows = tuple((p.label, *(significant(v, 4) for v in p.values), p.trial_id) for p in group.front)
     headers = ("cell", *group.objectives, "trial")
-    return Sheet(
+    return BoardTable(
         "Pareto front of the search (validation)", headers, "l" + "r" * len(group.objectives) + "l", rows
     )
 
 
-def published(group: Group, limit: int | None) -> Sheet:
+def published(group: Group, limit: int | None) -> BoardTable:
     """Papers' numbers for the same data set, never ranked with ours; all of them come with their notes."""
     shown = group.published[:limit]
     notes = limit is None
@@ -205,7 +205,7 @@ def published(group: Group, limit: int | None) -> Sheet:
     rest = len(group.published) - len(shown)
     more = f"; {rest} more in the report" if rest else ""
     headers = ("method", "horizon", "metric", "value", "seeds", "epoch selected on", "provenance", "source")
-    return Sheet(
+    return BoardTable(
         f"Published numbers on {group.dataset}, not ranked with ours{more}",
         (*headers, *(("note",) if notes else ())),
         "lrlrrlll" + "l" * notes,
