@@ -11,8 +11,8 @@ from harness.report import plots
 from harness.report.board_tables import BoardTable, board_tables, title
 from harness.report.formatting import DASH, fixed, significant
 from harness.report.layout import legend_layout
+from harness.report.notes import notes
 from harness.report.page_style import CSS
-from harness.report.remarks import remarks
 from harness.scoring.curves import CurveSet, LineSet
 from harness.scoring.frames import StudyView
 from harness.scoring.search import History, Importance
@@ -93,7 +93,7 @@ def _group(content: Content, group: Group, drawn: list[plots.Plot]) -> str:
         parts.append("<h3>Stages</h3>" + _plot(stages, drawn))
     parts += [_table(board_table) for board_table in later]
     parts.append(
-        "<ul class='notes'>" + "".join(f"<li>{_e(line)}</li>" for line in remarks(board, group)) + "</ul>"
+        "<ul class='notes'>" + "".join(f"<li>{_e(line)}</li>" for line in notes(board, group)) + "</ul>"
     )
     parts.append(_configurations(group))
     return "\n".join(parts) + "</section>"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from harness.report.board_tables import BoardTable, board_tables
-from harness.report.remarks import remarks
+from harness.report.notes import notes
 from harness.scoring.values import Board, Group, Row
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _raw(value: object) -> object:
 
 def _lines(board: Board, group: Group) -> list[str]:
     """Remarks, then the numbered footnotes."""
-    return [*remarks(board, group), *(f"[{i}] {text}" for text, i in group.footnotes().items())]
+    return [*notes(board, group), *(f"[{i}] {text}" for text, i in group.footnotes().items())]
 
 
 def _marks_of(board_table: BoardTable) -> tuple[tuple[int, ...], ...]:

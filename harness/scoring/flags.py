@@ -1,4 +1,4 @@
-"""The remarks a row can carry, worded once."""
+"""The warnings a row can carry, worded once."""
 
 from __future__ import annotations
 

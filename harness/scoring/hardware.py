@@ -68,7 +68,7 @@ def choose(view: StudyView, scored: pd.DataFrame, hardware: Hardware) -> Chosen:
     name = hardware.device_name if same else str(names.mode().iloc[0])
     rows = rows[names == name]
     clock = hardware.clock if same else clock_of(view, rows)
-    remarks = [] if len(alone) else [flags.SHARED]
-    remarks += [] if same else [flags.HARDWARE]
-    remarks += [flags.MIXED] if len(rows) < len(good) else []
-    return Chosen(rows, clock, name, tuple(remarks))
+    warnings = [] if len(alone) else [flags.SHARED]
+    warnings += [] if same else [flags.HARDWARE]
+    warnings += [flags.MIXED] if len(rows) < len(good) else []
+    return Chosen(rows, clock, name, tuple(warnings))

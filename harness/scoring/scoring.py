@@ -1,4 +1,4 @@
-"""One row of a table: the scores, times, costs and remarks of a cell beside the cells it stands with."""
+"""One row of a table: the scores, times, costs and warnings of a cell beside the cells it stands with."""
 
 from __future__ import annotations
 

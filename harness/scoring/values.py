@@ -13,7 +13,7 @@ SCORING_VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A remark on a row; renderers print each ``text`` once, as a footnote."""
+    """A warning on a row; renderers print each ``text`` once, as a footnote."""
 
     code: str
     text: str

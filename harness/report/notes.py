@@ -9,7 +9,7 @@ from harness.scoring.hardware import CPU_CLOCK
 from harness.scoring.values import Board, Group
 
 
-def remarks(board: Board, group: Group) -> tuple[str, ...]:
+def notes(board: Board, group: Group) -> tuple[str, ...]:
     """What a reader needs to judge the tables, without the numbered footnotes."""
     found = list(group.notes)
     if not group.provisional:
