@@ -16,14 +16,14 @@ from harness.report.formatting import (
     significant,
     time_unit,
 )
-from harness.scoring import flags
+from harness.scoring import warnings
 from harness.scoring.families import FAMILY
 from harness.scoring.hardware import CPU_CLOCK
 from harness.scoring.rows import FORECAST_METRICS
 from harness.scoring.stats import Summary
 from harness.scoring.values import Budget, Group, PublishedRow, Row
 
-TIME_FLAGS = {flags.SHARED.code, flags.HARDWARE.code, flags.MIXED.code, flags.CPU_PART.code}
+TIME_WARNINGS = {warnings.SHARED.code, warnings.HARDWARE.code, warnings.MIXED.code, warnings.CPU_PART.code}
 
 PROVENANCE = {"memory": "memory, unverified"}
 SHORT = 12
@@ -105,7 +105,7 @@ def training(group: Group) -> BoardTable:
         headers,
         "ll" + "r" * (len(headers) - 3) + "l",
         tuple(rows),
-        tuple(_marks(group, row, TIME_FLAGS) for row, _ in timed),
+        tuple(_marks(group, row, TIME_WARNINGS) for row, _ in timed),
         1,
     )
 
@@ -133,7 +133,7 @@ def targets(group: Group) -> BoardTable:
         tuple(headers),
         "ll" + "r" * (len(headers) - 2),
         tuple(rows),
-        tuple(_marks(group, row, TIME_FLAGS) for _, row in found),
+        tuple(_marks(group, row, TIME_WARNINGS) for _, row in found),
         1,
     )
 
@@ -216,7 +216,7 @@ def published(group: Group, limit: int | None) -> BoardTable:
 
 def _marks(group: Group, row: Row, only: set[str] | None = None) -> tuple[int, ...]:
     numbers = group.footnotes()
-    return tuple(sorted(numbers[f.text] for f in row.flags if only is None or f.code in only))
+    return tuple(sorted(numbers[f.text] for f in row.warnings if only is None or f.code in only))
 
 
 def _clock(group: Group, unit: str) -> str:

@@ -190,7 +190,7 @@ def _cost_record(row: Row) -> dict[str, object]:
         "search_pruned": row.budget.pruned,
         "search_failed": row.budget.failed,
         "search_train_s": row.budget.train_s,
-        "flags": ";".join(flag.code for flag in row.flags),
+        "flags": ";".join(warning.code for warning in row.warnings),
     }
 
 

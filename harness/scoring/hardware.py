@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from harness.scoring import flags
+from harness.scoring import warnings
 from harness.scoring.frames import StudyView
-from harness.scoring.values import Flag
+from harness.scoring.values import RowWarning
 
 CPU_CLOCK, WALL_CLOCK = "train_cpu_s", "train_s"
 
@@ -48,12 +48,12 @@ class Chosen:
     rows: pd.DataFrame
     clock: str
     device_name: str
-    flags: tuple[Flag, ...] = ()
+    warnings: tuple[RowWarning, ...] = ()
 
     @property
     def comparable(self) -> bool:
         """Whether these times may be compared with the rest of the table."""
-        return len(self.rows) > 0 and not {flags.SHARED, flags.HARDWARE} & set(self.flags)
+        return len(self.rows) > 0 and not {warnings.SHARED, warnings.HARDWARE} & set(self.warnings)
 
 
 def choose(view: StudyView, scored: pd.DataFrame, hardware: Hardware) -> Chosen:
@@ -68,7 +68,7 @@ def choose(view: StudyView, scored: pd.DataFrame, hardware: Hardware) -> Chosen:
     name = hardware.device_name if same else str(names.mode().iloc[0])
     rows = rows[names == name]
     clock = hardware.clock if same else clock_of(view, rows)
-    warnings = [] if len(alone) else [flags.SHARED]
-    warnings += [] if same else [flags.HARDWARE]
-    warnings += [flags.MIXED] if len(rows) < len(good) else []
+    warnings = [] if len(alone) else [warnings.SHARED]
+    warnings += [] if same else [warnings.HARDWARE]
+    warnings += [warnings.MIXED] if len(rows) < len(good) else []
     return Chosen(rows, clock, name, tuple(warnings))

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pandas as pd
 
 from harness.errors import HarnessError
-from harness.scoring import flags, stats, times
+from harness.scoring import stats, times, warnings
 from harness.scoring.frames import KEY, CellInfo, StudyView, curves_of, last_attempts, parse, study_view
 from harness.scoring.hardware import hardware_of
 from harness.scoring.published import beside
@@ -146,7 +146,7 @@ def _targets(
 
 def _group(table: Table, own: pd.DataFrame, published: pd.DataFrame | None) -> Group:
     view, first = table.view, table.cells[0].cell
-    rows = _flag_budgets(_with_time_ranks(table, [row_of(table, data) for data in table.cells]))
+    rows = _warn_of_budgets(_with_time_ranks(table, [row_of(table, data) for data in table.cells]))
     scores = {row.cell: {s.seed: s.value for s in row.seeds} for row in rows if row.score.n and row.rank}
     step = _resolution(view.metric, first)
     pairs = () if table.provisional else stats.differences(scores, resolution=step)
@@ -200,12 +200,12 @@ def _with_time_ranks(table: Table, rows: list[Row]) -> list[Row]:
     ]
 
 
-def _flag_budgets(rows: list[Row]) -> list[Row]:
+def _warn_of_budgets(rows: list[Row]) -> list[Row]:
     """Flag cells whose search had fewer finished trials than another's; trivial baselines have no search."""
     counts = [row.budget.finished for row in rows if row.pipeline not in TRIVIAL]
     most = max(counts, default=0)
     return [
-        replace(row, flags=(*row.flags, flags.BUDGET))
+        replace(row, warnings=(*row.warnings, warnings.BUDGET))
         if row.pipeline not in TRIVIAL and row.budget.finished < most
         else row
         for row in rows

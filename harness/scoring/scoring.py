@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.errors import UnknownNameError
-from harness.scoring import flags, stats, times
+from harness.scoring import stats, times, warnings
 from harness.scoring.frames import StudyView, parse
 from harness.scoring.hardware import Hardware, choose
 from harness.scoring.rows import CellRows, cost_of, measured, other_metrics, seed_scores
 from harness.scoring.times import Timing
-from harness.scoring.values import Flag, Row, TargetTime
+from harness.scoring.values import Row, RowWarning, TargetTime
 
 
 @dataclass(frozen=True)
@@ -78,22 +78,22 @@ def row_of(table: Table, data: CellRows) -> Row:
         budget=data.budget,
         config=str(scored["config"].iloc[0]) if len(scored) else "",
         params=tuple(sorted(parse(scored["params"].iloc[0], {}).items())) if len(scored) else (),
-        flags=(*failing, *time_flags(timing), *state_flags(table, data, score.n)),
+        warnings=(*failing, *time_warnings(timing), *state_warnings(table, data, score.n)),
     )
 
 
-def floor_of(table: Table, data: CellRows) -> tuple[float, tuple[Flag, ...]]:
+def floor_of(table: Table, data: CellRows) -> tuple[float, tuple[RowWarning, ...]]:
     """The value of a failed seed: chance, else the train mean's, else the table's worst; and what to say."""
     if len(measured(data.scored, table.column)) == len(data.scored):
         return data.cell.chance, ()
     if not math.isnan(data.cell.chance):
-        return data.cell.chance, (flags.FAILED,)
+        return data.cell.chance, (warnings.FAILED,)
     if table.view.metric in table.floors:
-        return table.floors[table.view.metric], (flags.FAILED,)
+        return table.floors[table.view.metric], (warnings.FAILED,)
     seen = [v for other in table.cells if other.final for v in measured(other.scored, table.column)]
     if seen:
-        return (min if table.view.maximize else max)(seen), (flags.NO_CHANCE,)
-    return math.nan, (flags.NO_FLOOR,)
+        return (min if table.view.maximize else max)(seen), (warnings.NO_CHANCE,)
+    return math.nan, (warnings.NO_FLOOR,)
 
 
 def baseline_of(view: StudyView, cells: Sequence[CellRows]) -> CellRows | None:
@@ -134,18 +134,18 @@ def _seconds(table: Table, data: CellRows, target: float) -> times.Seconds:
     return times.seconds_to(table.timings[data.cell.name], lost, target, maximize=table.view.maximize)
 
 
-def time_flags(timing: Timing) -> tuple[Flag, ...]:
+def time_warnings(timing: Timing) -> tuple[RowWarning, ...]:
     """What to say about a cell's times."""
-    return timing.chosen.flags + ((flags.CPU_PART,) if bool(timing.table["estimated"].any()) else ())
+    return timing.chosen.warnings + ((warnings.CPU_PART,) if bool(timing.table["estimated"].any()) else ())
 
 
-def state_flags(table: Table, data: CellRows, n: int) -> list[Flag]:
+def state_warnings(table: Table, data: CellRows, n: int) -> list[RowWarning]:
     """What to say about how far a cell has come."""
-    found = [] if data.feasible else [flags.INFEASIBLE]
+    found = [] if data.feasible else [warnings.INFEASIBLE]
     if table.provisional:
-        return [*found, *([flags.PROVISIONAL] if n else [])]
+        return [*found, *([warnings.PROVISIONAL] if n else [])]
     if not data.final:
-        return [*found, flags.NOT_FINAL]
-    found += [flags.SUPERSEDED] if data.superseded else []
-    found += [flags.FEWER_SEEDS] if len(data.scored) < table.planned else []
-    return [*found, *([flags.ONE_SEED] if n == 1 else [])]
+        return [*found, warnings.NOT_FINAL]
+    found += [warnings.SUPERSEDED] if data.superseded else []
+    found += [warnings.FEWER_SEEDS] if len(data.scored) < table.planned else []
+    return [*found, *([warnings.ONE_SEED] if n == 1 else [])]

@@ -12,7 +12,7 @@ SCORING_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class RowWarning:
     """A warning on a row; renderers print each ``text`` once, as a footnote."""
 
     code: str
@@ -120,7 +120,7 @@ class Row:
     budget: Budget
     config: str
     params: tuple[tuple[str, object], ...]
-    flags: tuple[Flag, ...] = ()
+    warnings: tuple[RowWarning, ...] = ()
 
     @property
     def target(self) -> TargetTime | None:
@@ -203,8 +203,8 @@ class Group:
         return self.targets[0] if self.targets else None
 
     def footnotes(self) -> dict[str, int]:
-        """Each flag's text with its number, in order of appearance."""
-        texts = (flag.text for row in self.rows for flag in row.flags)
+        """Each warning's text with its number, in order of appearance."""
+        texts = (warning.text for row in self.rows for warning in row.warnings)
         return {text: i for i, text in enumerate(dict.fromkeys(texts), start=1)}
 
 

@@ -31,7 +31,7 @@ def only(tables: Tables, **options: object) -> Row:
 
 
 def codes(row: Row) -> set[str]:
-    return {flag.code for flag in row.flags}
+    return {warning.code for warning in row.warnings}
 
 
 def five(
@@ -48,7 +48,7 @@ def test_mean_interval_worst_and_every_seed() -> None:
     assert row.score.half == pytest.approx(0.03926, abs=1e-4)
     assert row.worst == 0.70
     assert [s.value for s in row.seeds] == [0.70, 0.72, 0.74, 0.76, 0.78]
-    assert (row.rank, row.failed, row.flags) == ((1, 1), 0, ())
+    assert (row.rank, row.failed, row.warnings) == ((1, 1), 0, ())
 
 
 def test_failed_seeds_count_in_the_other_metrics_too() -> None:

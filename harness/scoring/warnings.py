@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from harness.scoring.values import Flag
+from harness.scoring.values import RowWarning
 
-FAILED = Flag(
+FAILED = RowWarning(
     "failed",
     "Failed seeds score chance level (forecasts: the train mean), or the cell's worst seed if worse.",
 )
-NO_CHANCE = Flag(
+NO_CHANCE = RowWarning(
     "no chance", "No chance level is known: failed seeds are scored at the worst seed of the table."
 )
-NO_FLOOR = Flag(
+NO_FLOOR = RowWarning(
     "no floor", "Seeds failed and nothing says what chance is: they are counted, the mean is over the others."
 )
-FEWER_SEEDS = Flag("fewer seeds", "Fewer final seeds than planned have finished.")
-ONE_SEED = Flag("one seed", "One seed: no interval, no rank.")
-NOT_FINAL = Flag("not final", "No final seeds yet: not ranked.")
-BUDGET = Flag(
+FEWER_SEEDS = RowWarning("fewer seeds", "Fewer final seeds than planned have finished.")
+ONE_SEED = RowWarning("one seed", "One seed: no interval, no rank.")
+NOT_FINAL = RowWarning("not final", "No final seeds yet: not ranked.")
+BUDGET = RowWarning(
     "unequal budget", "Unequal search budget: fewer search trials finished than in another cell here."
 )
-SHARED = Flag("shared device", "Other work ran on the device: times are shown, not compared.")
-HARDWARE = Flag(
+SHARED = RowWarning("shared device", "Other work ran on the device: times are shown, not compared.")
+HARDWARE = RowWarning(
     "other hardware", "Another hardware class than the rest of the table: times are shown, not compared."
 )
-MIXED = Flag(
+MIXED = RowWarning(
     "mixed hardware",
     "Seeds ran on several hardware classes or shared devices: times are of the comparable ones only.",
 )
-SUPERSEDED = Flag("superseded", "An earlier winner also has final seeds; they are left out.")
-CPU_PART = Flag(
+SUPERSEDED = RowWarning("superseded", "An earlier winner also has final seeds; they are left out.")
+CPU_PART = RowWarning(
     "cpu estimate", "CPU seconds of shared pretraining are its wall seconds times this trial's CPU share."
 )
-INFEASIBLE = Flag("infeasible", "No finished search trial keeps the study's limits.")
-PROVISIONAL = Flag("provisional", "Best search trial on validation, one seed: not a result.")
+INFEASIBLE = RowWarning("infeasible", "No finished search trial keeps the study's limits.")
+PROVISIONAL = RowWarning("provisional", "Best search trial on validation, one seed: not a result.")
