@@ -16,8 +16,8 @@ from pydantic import AfterValidator, Field
 
 import harness
 from harness.errors import StudyFileError
-from harness.studyfile.leaves import FileModel, check, not_a
 from harness.studyfile.scalars import fault
+from harness.studyfile.validation import FileModel, check, not_a
 from harness.studyfile.values import ClusterSpec
 from harness.studyfile.yaml_lines import Node, parse_yaml, read_yaml
 

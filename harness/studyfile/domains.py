@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from harness.errors import UnknownNameError
 from harness.space import Choice, Domain, FloatRange, IntRange, Scalar
 from harness.studyfile.file import ChoiceLeaf, FloatLeaf, IntLeaf
-from harness.studyfile.leaves import Loc, check, not_a, scalar_list
 from harness.studyfile.scalars import echo, fault
+from harness.studyfile.validation import Loc, check, not_a, scalar_list
 from harness.studyfile.yaml_lines import Node
 
 MAX_POINTS = 10**6

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from harness.studyfile.leaves import FileModel
+from harness.studyfile.validation import FileModel
 from harness.studyfile.values import ConfirmPlan, FinalPlan, PrunerName, SamplerName, SearchPlan
 
 _SEARCH, _CONFIRM, _FINAL = SearchPlan(), ConfirmPlan(), FinalPlan()

@@ -12,13 +12,13 @@ from harness.errors import HarnessError, UnknownNameError
 from harness.space import Params
 from harness.studyfile.domains import Wanted, read_space
 from harness.studyfile.file import StudyFile
-from harness.studyfile.leaves import check
 from harness.studyfile.misfits import refuse_misfits
 from harness.studyfile.objectives import read_limits, read_objectives, refuse_combinations
 from harness.studyfile.overrides import apply_overrides, overridden_text
 from harness.studyfile.resolve import resolve
 from harness.studyfile.scalars import fault
 from harness.studyfile.start import read_start, refuse_unsearched, start_points
+from harness.studyfile.validation import check
 from harness.studyfile.values import Cell, ConfirmPlan, FinalPlan, SearchPlan, StudySpec
 from harness.studyfile.variants import Given, Variant, accept, read_values, read_variants
 from harness.studyfile.yaml_lines import Node, read_yaml

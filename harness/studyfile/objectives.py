@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from harness.contracts.data import Task
 from harness.errors import UnknownNameError
 from harness.space import Choice, Space
-from harness.studyfile.leaves import not_a, scalar_list
 from harness.studyfile.scalars import echo, fault
+from harness.studyfile.validation import not_a, scalar_list
 from harness.studyfile.values import SearchPlan
 from harness.studyfile.yaml_lines import Node
 from harness.trial import COSTS, Objective

@@ -12,8 +12,8 @@ from harness.contracts import registry
 from harness.contracts.data import DatasetCard
 from harness.errors import UnknownNameError
 from harness.ids import canonical, content_id
-from harness.studyfile.leaves import explain, not_a
 from harness.studyfile.scalars import fault
+from harness.studyfile.validation import explain, not_a
 from harness.studyfile.yaml_lines import Node
 from harness.trial import DatasetRef
 

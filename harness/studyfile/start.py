@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from harness.errors import HarnessError, UnknownNameError
 from harness.space import Parameter, Params, Scalar
 from harness.studyfile.fit import clip, domain_text, point_in
-from harness.studyfile.leaves import not_a
 from harness.studyfile.resolve import Resolved
 from harness.studyfile.scalars import echo, fault
+from harness.studyfile.validation import not_a
 from harness.studyfile.variants import Given, Variant, read_values
 from harness.studyfile.yaml_lines import Node
 

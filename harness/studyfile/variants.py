@@ -14,9 +14,9 @@ from harness.errors import HarnessError, UnknownNameError
 from harness.ids import content_id
 from harness.space import Scalar
 from harness.studyfile.file import CellFile, PipelineFile
-from harness.studyfile.leaves import check, not_a
 from harness.studyfile.scalars import echo, fault
 from harness.studyfile.sources import Source, read_source
+from harness.studyfile.validation import check, not_a
 from harness.studyfile.yaml_lines import Node
 
 _WANTED = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
