@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.errors import UnknownNameError
 from harness.space import Choice, Domain, FloatRange, IntRange, Scalar
 from harness.studyfile.file import ChoiceLeaf, FloatLeaf, IntLeaf
-from harness.studyfile.scalars import echo, fault
+from harness.studyfile.scalars import echo, file_error
 from harness.studyfile.validation import Loc, check, not_a, scalar_list
 from harness.studyfile.yaml_lines import Node
 
@@ -45,7 +45,7 @@ def read_space(node: Node | None) -> dict[str, Wanted]:
     if node is None:
         return {}
     if not isinstance(node.value, dict):
-        raise fault(node.place, "space", not_a("a mapping of parameters to domains", node))
+        raise file_error(node.place, "space", not_a("a mapping of parameters to domains", node))
     return {name: read_domain(name, node.key_place(name), leaf) for name, leaf in node.mapping.items()}
 
 
@@ -53,14 +53,16 @@ def read_domain(name: str, place: str, leaf: Node) -> Wanted:
     """One entry of ``space:``. Raises StudyFileError."""
     if not isinstance(leaf.value, dict):
         remedy = f"Write {_FORMS} to search it, or put a single value under fixed:."
-        raise fault(leaf.place, name, f"{not_a('a domain', leaf)} {remedy}")
+        raise file_error(leaf.place, name, f"{not_a('a domain', leaf)} {remedy}")
     kinds = [kind for kind in _KINDS if kind in leaf.mapping]
     if len(kinds) != 1:
         unknown = [key for key in leaf.mapping if key not in (*_KINDS, "log", "step", "when")]
         if unknown:
             known = (*_KINDS, "log", "step", "when")
-            raise fault(leaf.key_place(unknown[0]), name, str(UnknownNameError("key", unknown[0], known)))
-        raise fault(leaf.place, name, f"a domain has one of float, int, choice. Write {_FORMS}.")
+            raise file_error(
+                leaf.key_place(unknown[0]), name, str(UnknownNameError("key", unknown[0], known))
+            )
+        raise file_error(leaf.place, name, f"a domain has one of float, int, choice. Write {_FORMS}.")
     read = {"float": _float_range, "int": _int_range, "choice": _choice}[kinds[0]]
     domain = read(name, leaf)
     return Wanted(name, domain, place, read_when(name, leaf.mapping.get("when")))
@@ -71,26 +73,28 @@ def read_when(name: str, node: Node | None) -> tuple[tuple[str, tuple[Scalar, ..
     if node is None:
         return ()
     if not isinstance(node.value, dict) or not node.mapping:
-        raise fault(node.place, name, "when is a mapping: {other parameter: value or [values]}.")
+        raise file_error(node.place, name, "when is a mapping: {other parameter: value or [values]}.")
     conditions = []
     for other, allowed in node.mapping.items():
         values = tuple(_scalar(name, f"when {other}", item) for item in scalar_list(allowed))
         if not values:
-            raise fault(allowed.place, name, f"when {other}: the list is empty. Name a value.")
+            raise file_error(allowed.place, name, f"when {other}: the list is empty. Name a value.")
         conditions.append((other, values, allowed.place))
     return tuple(conditions)
 
 
 def _scalar(name: str, role: str, node: Node) -> Scalar:
     if node.value is None or isinstance(node.value, (dict, tuple)):
-        raise fault(node.place, name, not_a("text, a number or true/false", node, role))
+        raise file_error(node.place, name, not_a("text, a number or true/false", node, role))
     return node.value
 
 
 def _order(name: str, leaf: Node, kind: str, low: float, high: float) -> None:
     if low > high:
         place = leaf.mapping[kind].place
-        raise fault(place, name, f"low {echo(low)} is above high {echo(high)}. Write the smaller one first.")
+        raise file_error(
+            place, name, f"low {echo(low)} is above high {echo(high)}. Write the smaller one first."
+        )
 
 
 def _float_range(name: str, leaf: Node) -> Domain:
@@ -99,13 +103,13 @@ def _float_range(name: str, leaf: Node) -> Domain:
     place = leaf.mapping["float"].place
     _order(name, leaf, "float", low, high)
     if not math.isfinite(high - low):
-        raise fault(place, name, f"the range [{low:g}, {high:g}] is too wide for a computer's numbers.")
+        raise file_error(place, name, f"the range [{low:g}, {high:g}] is too wide for a computer's numbers.")
     if got.log and low <= 0:
-        raise fault(place, name, f"low {echo(low)} with log: true. A logarithm needs low above 0.")
+        raise file_error(place, name, f"low {echo(low)} with log: true. A logarithm needs low above 0.")
     if got.step is not None:
         at = leaf.mapping["step"].place
         if got.log:
-            raise fault(at, name, "step and log: true exclude each other. Drop one.")
+            raise file_error(at, name, "step and log: true exclude each other. Drop one.")
         _divides(name, at, low, high, got.step)
     return FloatRange(low, high, got.log, got.step)
 
@@ -116,24 +120,26 @@ def _int_range(name: str, leaf: Node) -> Domain:
     _order(name, leaf, "int", low, high)
     if got.log and low < 1:
         place = leaf.mapping["int"].place
-        raise fault(place, name, f"low {low} with log: true. A logarithm needs low of 1 or more.")
+        raise file_error(place, name, f"low {low} with log: true. A logarithm needs low of 1 or more.")
     if "step" in leaf.mapping:
         at = leaf.mapping["step"].place
         if got.log and got.step != 1:
-            raise fault(at, name, "step and log: true exclude each other. Drop one.")
+            raise file_error(at, name, "step and log: true exclude each other. Drop one.")
         _divides(name, at, low, high, got.step)
     return IntRange(low, high, got.log, got.step)
 
 
 def _divides(name: str, place: str, low: float, high: float, step: float) -> None:
     if step <= 0:
-        raise fault(place, name, f"step {echo(step)} is not above 0.")
+        raise file_error(place, name, f"step {echo(step)} is not above 0.")
     ratio = (high - low) / step
     if ratio > MAX_POINTS:
-        raise fault(place, name, f"step {echo(step)} makes over {MAX_POINTS} points. Drop it or widen it.")
+        raise file_error(
+            place, name, f"step {echo(step)} makes over {MAX_POINTS} points. Drop it or widen it."
+        )
     if abs(ratio - round(ratio)) > 1e-6:
         last = low + math.floor(ratio) * step
-        raise fault(
+        raise file_error(
             place,
             name,
             f"step {echo(step)} does not lead from low {low:g} to high {high:g}. "
@@ -144,12 +150,14 @@ def _divides(name: str, place: str, low: float, high: float, step: float) -> Non
 def _choice(name: str, leaf: Node) -> Domain:
     for key in ("log", "step"):
         if key in leaf.mapping:
-            raise fault(leaf.key_place(key), name, f"{key} belongs to float and int, not to choice. Drop it.")
+            raise file_error(
+                leaf.key_place(key), name, f"{key} belongs to float and int, not to choice. Drop it."
+            )
     check(ChoiceLeaf, leaf, name, {("choice",): "choice"})
     node = leaf.mapping["choice"]
     options = tuple(_scalar(name, "an option", item) for item in node.items)
     if not options:
-        raise fault(node.place, name, "choice is empty. Name at least one option.")
+        raise file_error(node.place, name, "choice is empty. Name at least one option.")
     unique_options(name, node.place, options)
     return Choice(options)
 
@@ -159,5 +167,5 @@ def unique_options(name: str, place: str, options: tuple[Scalar, ...]) -> None:
     seen: list[Scalar] = []
     for option in options:
         if any(option == other and type(option) is type(other) for other in seen):
-            raise fault(place, name, f"choice names {echo(option)} twice. Keep one.")
+            raise file_error(place, name, f"choice names {echo(option)} twice. Keep one.")
         seen.append(option)

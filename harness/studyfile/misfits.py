@@ -13,7 +13,7 @@ from harness.errors import HarnessError, MisfitError
 from harness.space import Choice, Domain, Scalar
 from harness.studyfile.domains import Wanted
 from harness.studyfile.resolve import Resolved
-from harness.studyfile.scalars import fault
+from harness.studyfile.scalars import file_error
 from harness.studyfile.variants import Given, Variant
 
 Point = dict[str, Scalar]
@@ -33,7 +33,7 @@ def refuse_misfits(
         given = {searched: wanted[searched]} if rests_on else {**fixed, **variant.given}
         name = next((name for name in error.names if name in given), "")
         place = given[name].place if name else variant.place
-        raise fault(place, name or variant.name, str(error).removeprefix(f"{name} "))
+        raise file_error(place, name or variant.name, str(error).removeprefix(f"{name} "))
 
 
 def _misfit(variant: Variant, values: Mapping[str, Scalar]) -> MisfitError | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from harness.contracts.data import Task
 from harness.errors import UnknownNameError
 from harness.space import Choice, Space
-from harness.studyfile.scalars import echo, fault
+from harness.studyfile.scalars import echo, file_error
 from harness.studyfile.validation import not_a, scalar_list
 from harness.studyfile.values import SearchPlan
 from harness.studyfile.yaml_lines import Node
@@ -50,41 +50,43 @@ def read_objectives(node: Node | None, tasks: Mapping[str, Task]) -> dict[Task, 
         return {task: (_DEFAULT[task],) for task in tasks.values()}
     items = scalar_list(node)
     if not items:
-        raise fault(node.place, "objective", "the list is empty. Name a metric, or drop the key.")
+        raise file_error(node.place, "objective", "the list is empty. Name a metric, or drop the key.")
     found: list[Objective] = []
     for item in items:
         objective = _objective(item, tasks)
         if objective.metric in [other.metric for other in found]:
-            raise fault(item.place, "objective", f"{objective.metric} stands twice. Keep one.")
+            raise file_error(item.place, "objective", f"{objective.metric} stands twice. Keep one.")
         found.append(objective)
     return dict.fromkeys(tasks.values(), tuple(found))
 
 
 def _objective(node: Node, tasks: Mapping[str, Task]) -> Objective:
     if not isinstance(node.value, str):
-        raise fault(node.place, "objective", not_a("text such as 'accuracy max'", node))
+        raise file_error(node.place, "objective", not_a("text such as 'accuracy max'", node))
     match = re.fullmatch(r"(\S+)(?:\s+(\S+))?", node.value.strip())
     if match is None:
-        raise fault(node.place, "objective", f"{echo(node.value)}: write a metric and max or min.")
+        raise file_error(node.place, "objective", f"{echo(node.value)}: write a metric and max or min.")
     metric, direction = match[1], match[2]
     known_metric(node.place, "objective", metric, tasks)
     if direction not in (None, "max", "min"):
-        raise fault(node.place, "objective", str(UnknownNameError("direction", direction, ("max", "min"))))
+        raise file_error(
+            node.place, "objective", str(UnknownNameError("direction", direction, ("max", "min")))
+        )
     return Objective(metric, (direction or METRICS[metric][0]) == "max")
 
 
 def known_metric(place: str, key: str, metric: str, tasks: Mapping[str, Task]) -> None:
     """Raise StudyFileError unless every cell measures the metric and selecting by it is honest."""
     if metric.startswith("legacy_"):
-        raise fault(
+        raise file_error(
             place, key, f"{metric} looks at the test split; nothing may select by it. Name another metric."
         )
     if metric not in METRICS:
-        raise fault(place, key, str(UnknownNameError("metric", metric, METRICS)))
+        raise file_error(place, key, str(UnknownNameError("metric", metric, METRICS)))
     for dataset, task in tasks.items():
         if task not in METRICS[metric][1]:
             have = ", ".join(name for name, (_, kinds) in METRICS.items() if task in kinds)
-            raise fault(place, key, f"{metric} does not exist for {task} ('{dataset}'). It has: {have}")
+            raise file_error(place, key, f"{metric} does not exist for {task} ('{dataset}'). It has: {have}")
 
 
 def read_limits(
@@ -95,7 +97,7 @@ def read_limits(
         place = node.key_place(metric) if node is not None else ""
         known_metric(place, "limits", metric, tasks)
         if bound < 0 and metric in COSTS:
-            raise fault(place, "limits", f"{metric} is never below 0, so nothing keeps {bound:g}.")
+            raise file_error(place, "limits", f"{metric} is never below 0, so nothing keeps {bound:g}.")
     return tuple(sorted(limits.items()))
 
 
@@ -109,14 +111,14 @@ def refuse_combinations(
     if len(objectives) > 1:
         names = ", ".join(objective.metric for objective in objectives)
         if search.sampler in _ONE_OBJECTIVE:
-            raise fault(
+            raise file_error(
                 sampler_at,
                 "search.sampler",
                 f"{search.sampler} optimises one objective, the study has {len(objectives)} ({names}). "
                 "Use nsga2, tpe, gp, qmc or random, or one objective.",
             )
         if search.pruner != "none":
-            raise fault(
+            raise file_error(
                 pruner_at,
                 "search.pruner",
                 f"{search.pruner} compares one objective, the study has {len(objectives)} ({names}). "
@@ -132,7 +134,7 @@ def refuse_combinations(
 def _refuse_grid(place: str, cell: str, space: Space) -> None:
     endless = next((p.name for p in space if math.isinf(p.domain.size)), None)
     if endless is not None:
-        raise fault(
+        raise file_error(
             place,
             "search.sampler",
             f"grid needs finite domains, {endless} of {cell} is continuous. Give it a step or a choice.",
@@ -142,7 +144,7 @@ def _refuse_grid(place: str, cell: str, space: Space) -> None:
 def _refuse_cmaes(place: str, cell: str, space: Space) -> None:
     numeric = [p.name for p in space if not isinstance(p.domain, Choice) and not p.when]
     if len(numeric) < 2:
-        raise fault(
+        raise file_error(
             place,
             "search.sampler",
             f"cmaes needs two or more float or int parameters without when, {cell} has "

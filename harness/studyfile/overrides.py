@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.studyfile.scalars import MAX_ECHO, fault
+from harness.studyfile.scalars import MAX_ECHO, file_error
 from harness.studyfile.yaml_lines import Node, noun, parse_yaml
 
 _FLAT = ("space", "fixed", "limits", "set")
@@ -34,7 +34,7 @@ def _apply(root: Node, override: str) -> Node:
     key, equals, text = override.partition("=")
     steps = key.strip().split(".")
     if not equals or not all(steps):
-        raise fault(place, "", "write key=value, for instance --set search.trials=40.")
+        raise file_error(place, "", "write key=value, for instance --set search.trials=40.")
     value = parse_yaml(text, "", place)
     if value is not None and value.value is None:
         value = None
@@ -48,13 +48,13 @@ def _put(node: Node, steps: Sequence[str], value: Node | None, place: str, path:
     if isinstance(node.value, tuple):
         return _put_item(node, step, rest, value, place, here)
     if not isinstance(node.value, dict) and node.value is not None:
-        raise fault(place, "", f"{'.'.join(path)} is {noun(node)}; it has no key '{step}'.")
+        raise file_error(place, "", f"{'.'.join(path)} is {noun(node)}; it has no key '{step}'.")
     child = node.mapping.get(step)
     if rest:
         below = Node({}, place) if child is None else child
         return node.replace(step, _put(below, rest, value, place, here))
     if value is None and child is None:
-        raise fault(place, "", f"there is no {'.'.join(here)} to remove.")
+        raise file_error(place, "", f"there is no {'.'.join(here)} to remove.")
     return node.replace(step, value)
 
 
@@ -64,7 +64,7 @@ def _put_item(
     index = int(step) if step.isdecimal() and step.isascii() and len(step) < 7 else -1
     if not 0 <= index < len(node.items):
         count = len(node.items)
-        raise fault(
+        raise file_error(
             place, "", f"{'.'.join(path[:-1])} is a list of {count}; its entries are numbered from 0."
         )
     items = list(node.items)

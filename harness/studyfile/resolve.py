@@ -14,7 +14,7 @@ from harness.space import Conditions, Parameter, Scalar, Space
 from harness.studyfile.conditions import CellConditions, in_domain, values_text
 from harness.studyfile.domains import Wanted
 from harness.studyfile.fit import fit_domain
-from harness.studyfile.scalars import echo, fault
+from harness.studyfile.scalars import echo, file_error
 from harness.studyfile.variants import Given, Variant, accept_all
 
 Values = dict[str, Scalar]
@@ -82,7 +82,7 @@ def _settle(variant: Variant, own: dict[str, Wanted], base: Values, notes: list[
             else:
                 return conditions
     except HarnessError as error:
-        raise fault(variant.place, variant.name, str(error)) from None
+        raise file_error(variant.place, variant.name, str(error)) from None
 
 
 def _absent(conditions: CellConditions, want: Wanted, variant: Variant) -> str:
@@ -110,7 +110,7 @@ def _accepted(variant: Variant, conditions: CellConditions, given: Mapping[str, 
         infos = conditions.infos(name)
         if not infos:
             remedy = "Drop it, or set what it needs."
-            raise fault(value.place, name, f"{conditions.why_not(name)}. {remedy}")
+            raise file_error(value.place, name, f"{conditions.why_not(name)}. {remedy}")
         found[name] = accept_all(infos, value)
     return found
 
@@ -154,7 +154,7 @@ def _conditions(conditions: CellConditions, want: Wanted) -> Conditions:
         both = tuple(value for value in possible if value in merged.get(other, possible))
         if not both:
             needs = " or ".join(map(str, merged[other]))
-            raise fault(place, want.name, f"when {other}: it exists only where {other} is {needs}.")
+            raise file_error(place, want.name, f"when {other}: it exists only where {other} is {needs}.")
         merged[other] = both
     return tuple(sorted(merged.items()))
 
@@ -169,7 +169,9 @@ def _ordered(parameters: list[Parameter], own: Mapping[str, Wanted]) -> tuple[Pa
         if not ready:
             names = ", ".join(parameter.name for parameter in pending)
             place = own[pending[0].name].place
-            raise fault(place, pending[0].name, f"the conditions of {names} depend on one another. Drop one.")
+            raise file_error(
+                place, pending[0].name, f"the conditions of {names} depend on one another. Drop one."
+            )
         ordered.append(ready[0])
         pending.remove(ready[0])
     return tuple(ordered)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.errors import StudyFileError, UnknownNameError
-from harness.studyfile.scalars import echo, fault
+from harness.studyfile.scalars import echo, file_error
 from harness.studyfile.yaml_lines import Node, noun
 
 M = TypeVar("M", bound=BaseModel)
@@ -43,12 +43,12 @@ class FileModel(BaseModel):
 
 
 def check(model: type[M], node: Node, key: str, names: Mapping[Loc, str] | None = None) -> M:
-    """A model from a node; every leaf keeps YAML's type. Raises StudyFileError with the first fault.
+    """A model from a node; every leaf keeps YAML's type. Raises StudyFileError with the first error.
 
     ``key`` is the dotted path of the node; ``names`` says how a message calls a position in a list.
     """
     if not isinstance(node.value, dict):
-        raise fault(node.place, key, f"{_what(node)}, not a mapping of keys to values.")
+        raise file_error(node.place, key, f"{_what(node)}, not a mapping of keys to values.")
     try:
         return model.model_validate_json(json.dumps(node.plain()))
     except ValidationError as error:
@@ -62,10 +62,10 @@ def explain(
     error: ValidationError,
     names: Mapping[Loc, str] | None = None,
 ) -> StudyFileError:
-    """The first fault that pydantic found in a node; an unknown key before all others."""
+    """The first error that pydantic found in a node; an unknown key before all others."""
     errors = error.errors(include_url=False)
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    return _fault(model, node, key, dict(first), names or {})
+    return _file_error(model, node, key, dict(first), names or {})
 
 
 def not_a(wanted: str, node: Node, name: str = "") -> str:
@@ -104,7 +104,7 @@ def _number_hint(text: str) -> str:
     return ""
 
 
-def _fault(
+def _file_error(
     model: type[BaseModel], root: Node, key: str, error: dict[str, Any], names: Mapping[Loc, str]
 ) -> StudyFileError:
     loc: Loc = tuple(error["loc"])
@@ -115,14 +115,14 @@ def _fault(
         known = _known(model, loc[:-1])
         name = str(loc[-1])
         parent_key = dotted.removesuffix(name).rstrip(".")
-        return fault(parent.key_place(name), parent_key, str(UnknownNameError("key", name, known)))
+        return file_error(parent.key_place(name), parent_key, str(UnknownNameError("key", name, known)))
     if kind == "missing" and not (loc and isinstance(loc[-1], int)):
         known = _known(model, loc[:-1])
-        return fault(parent.place, dotted, f"the key is missing. Known keys here: {', '.join(known)}")
+        return file_error(parent.place, dotted, f"the key is missing. Known keys here: {', '.join(known)}")
     if kind == "missing":
         loc, node = loc[:-1], parent
     name = names.get(loc, "")
-    return fault(node.place, key if name else dotted, _complaint(kind, node, error, name))
+    return file_error(node.place, key if name else dotted, _complaint(kind, node, error, name))
 
 
 def _complaint(kind: str, node: Node, error: dict[str, Any], name: str) -> str:

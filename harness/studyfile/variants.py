@@ -14,7 +14,7 @@ from harness.errors import HarnessError, UnknownNameError
 from harness.ids import content_id
 from harness.space import Scalar
 from harness.studyfile.file import CellFile, PipelineFile
-from harness.studyfile.scalars import echo, fault
+from harness.studyfile.scalars import echo, file_error
 from harness.studyfile.sources import Source, read_source
 from harness.studyfile.validation import check, not_a
 from harness.studyfile.yaml_lines import Node
@@ -47,7 +47,7 @@ def read_variants(node: Node, folder: Path) -> tuple[Variant, ...]:
     """Every cell of a study, in order. Raises StudyFileError and the errors of missing or wrong data."""
     if not node.items:
         form = "a list of {dataset: .., pipelines: [..]}"
-        raise fault(node.place, "cells", "the list is empty." if node.value == () else not_a(form, node))
+        raise file_error(node.place, "cells", "the list is empty." if node.value == () else not_a(form, node))
     variants: list[Variant] = []
     for item in node.items:
         check(CellFile, item, "cells")
@@ -55,7 +55,7 @@ def read_variants(node: Node, folder: Path) -> tuple[Variant, ...]:
         pipelines = item.mapping["pipelines"]
         entries = pipelines.items if isinstance(pipelines.value, tuple) else (pipelines,)
         if not entries:
-            raise fault(pipelines.place, "pipelines", "the list is empty. Name at least one pipeline.")
+            raise file_error(pipelines.place, "pipelines", "the list is empty. Name at least one pipeline.")
         for entry in entries:
             variant = _variant(entry, source)
             _refuse_twin(variant, variants)
@@ -70,22 +70,24 @@ def _variant(entry: Node, source: Source) -> Variant:
     try:
         kind = registry.pipeline(got.name)
     except UnknownNameError as error:
-        raise fault(entry.mapping["name"].place, "pipelines", str(error)) from None
+        raise file_error(entry.mapping["name"].place, "pipelines", str(error)) from None
     label = got.name if got.label is None else got.label
     if not re.fullmatch(r"[^/\x00-\x1f\x7f]{1,80}", label) or label != label.strip():
         place = entry.mapping["label"].place
-        raise fault(place, "label", f"{echo(label)}: a label is 1 to 80 characters on one line, without '/'.")
+        raise file_error(
+            place, "label", f"{echo(label)}: a label is 1 to 80 characters on one line, without '/'."
+        )
     name = f"{source.name}/{label}"
     reason = kind().misfit(source.card)
     if reason is not None:
         message = f"pipeline '{got.name}' cannot run on data set '{source.name}': {reason.rstrip('.')}."
-        raise fault(entry.place, "pipelines", message)
+        raise file_error(entry.place, "pipelines", message)
     schema = kind.schema()
     given = read_values(entry.mapping.get("set"), "set")
     for key, value in given.items():
         if key not in schema.names:
             hint = UnknownNameError(f"parameter of '{got.name}'", key, schema.names)
-            raise fault(value.place, "set", str(hint))
+            raise file_error(value.place, "set", str(hint))
     return Variant(name, label, source, kind, schema, given, entry.place)
 
 
@@ -94,12 +96,12 @@ def read_values(node: Node | None, key: str) -> dict[str, Given]:
     if node is None:
         return {}
     if not isinstance(node.value, dict):
-        raise fault(node.place, key, not_a("a mapping of parameters to values", node))
+        raise file_error(node.place, key, not_a("a mapping of parameters to values", node))
     found: dict[str, Given] = {}
     for name, leaf in node.mapping.items():
         if leaf.value is None or isinstance(leaf.value, (dict, tuple)):
             hint = " A domain belongs under space:." if leaf.mapping else ""
-            raise fault(leaf.place, name, not_a("a single value", leaf) + hint)
+            raise file_error(leaf.place, name, not_a("a single value", leaf) + hint)
         found[name] = Given(leaf.value, leaf.place)
     return found
 
@@ -109,15 +111,15 @@ def accept(info: ParamInfo, given: Given) -> Scalar:
     node = Node(given.value, given.place)
     is_text, is_bool = isinstance(given.value, str), isinstance(given.value, bool)
     if (info.kind == "str") != is_text or (info.kind == "bool") != is_bool:
-        raise fault(given.place, info.name, not_a(_WANTED[info.kind], node))
+        raise file_error(given.place, info.name, not_a(_WANTED[info.kind], node))
     if info.choices and given.value not in info.choices:
         hint = UnknownNameError("value", given.value, map(str, info.choices))
-        raise fault(given.place, info.name, str(hint))
+        raise file_error(given.place, info.name, str(hint))
     try:
         return info.check(given.value)
     except HarnessError as error:
         message = str(error).removeprefix(f"{info.name}: ")
-        raise fault(given.place, info.name, message) from None
+        raise file_error(given.place, info.name, message) from None
 
 
 def accept_all(infos: Sequence[ParamInfo], given: Given) -> Scalar:
@@ -129,11 +131,11 @@ def accept_all(infos: Sequence[ParamInfo], given: Given) -> Scalar:
 def _refuse_twin(variant: Variant, others: list[Variant]) -> None:
     for other in others:
         if _content(variant) == _content(other):
-            raise fault(
+            raise file_error(
                 variant.place, "cells", f"'{variant.name}' is the same cell as '{other.name}'. Keep one."
             )
         if variant.name == other.name:
-            raise fault(
+            raise file_error(
                 variant.place, "cells", f"two cells are named '{variant.name}'. Give one of them a label."
             )
 

@@ -18,7 +18,7 @@ from yaml.composer import ComposerError
 
 from harness.errors import StudyFileError
 from harness.space import Scalar
-from harness.studyfile.scalars import fault, read_scalar
+from harness.studyfile.scalars import file_error, read_scalar
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
@@ -89,7 +89,7 @@ def read_yaml(path: Path, what: str = "study file") -> tuple[Node, str]:
         first = "a name" if what == "study file" else "a harness: section"
         raise StudyFileError(f"{path}:1: the {what} is empty. It needs at least {first}.")
     if not isinstance(root.value, dict):
-        raise fault(root.place, "", f"a {what} is a mapping of keys to values, this is {noun(root)}.")
+        raise file_error(root.place, "", f"a {what} is a mapping of keys to values, this is {noun(root)}.")
     return root, text
 
 
@@ -114,10 +114,10 @@ def parse_yaml(text: str, file: str, place: str = "") -> Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = place or f"{file}:{mark.line + 1 if mark else 1}"
-        raise fault(where, "", _problem(error.problem or "", text, mark)) from None
+        raise file_error(where, "", _problem(error.problem or "", text, mark)) from None
     except yaml.YAMLError as error:
         where = place or _unreadable_place(text, file, error)
-        raise fault(where, "", f"not YAML: {_first_line(error)}.") from None
+        raise file_error(where, "", f"not YAML: {_first_line(error)}.") from None
     return None if root is None else _Builder(file, place).build(root, "", 0)
 
 
@@ -168,7 +168,7 @@ class _Builder:
         place = self.place or f"{self.file}:{node.start_mark.line + 1}"
         self.count += 1
         if self.count > MAX_NODES or depth > MAX_DEPTH:
-            raise fault(place, path, f"aliases (*) expand to more than {MAX_NODES} values. Write less.")
+            raise file_error(place, path, f"aliases (*) expand to more than {MAX_NODES} values. Write less.")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, depth, place)
         if isinstance(node, yaml.SequenceNode):
@@ -186,19 +186,19 @@ class _Builder:
             name = key if own else f"{path}.{key}"
             if key in keys:
                 first = keys[key].rpartition(":")[2]
-                raise fault(at, name, f"the key stands twice, first on line {first}. Keep one.")
+                raise file_error(at, name, f"the key stands twice, first on line {first}. Keep one.")
             keys[key] = at
             values[key] = self.build(child, name, depth + 1)
         return Node(values, place, tuple(keys.items()))
 
     def _key(self, node: Any, place: str, path: str) -> str:
         if not isinstance(node, yaml.ScalarNode):
-            raise fault(place, path, "a key is a list or a mapping. Keys are text.")
+            raise file_error(place, path, "a key is a list or a mapping. Keys are text.")
         if node.tag.endswith(":merge"):
-            raise fault(place, path, "merge keys (<<) are not allowed. Write the keys out.")
+            raise file_error(place, path, "merge keys (<<) are not allowed. Write the keys out.")
         value = read_scalar(node, place, path)
         if not isinstance(value, str):
-            raise fault(place, path, f"the key {node.value or 'null'} is not text. Put it in quotes.")
+            raise file_error(place, path, f"the key {node.value or 'null'} is not text. Put it in quotes.")
         return value
 
 

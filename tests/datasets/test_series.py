@@ -1,4 +1,4 @@
-"""Series: windows as views, splits and statistics, readers of every format, one line a fault."""
+"""Series: windows as views, splits and statistics, readers of every format, one line an error."""
 
 from __future__ import annotations
 

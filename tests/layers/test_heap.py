@@ -23,7 +23,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-def faults(keep: bool) -> int:
+def page_faults(keep: bool) -> int:
     done = subprocess.run(
         [sys.executable, "-c", _FAULTS.format(keep=keep)],
         capture_output=True,
@@ -36,7 +36,7 @@ def faults(keep: bool) -> int:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
 def test_large_blocks_are_reused() -> None:
-    assert faults(keep=True) * 20 < faults(keep=False)
+    assert page_faults(keep=True) * 20 < page_faults(keep=False)
 
 
 def test_elsewhere_it_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A series from a file: csv, text matrix, parquet, HDF5; every fault is one line with its place.
+"""A series from a file: csv, text matrix, parquet, HDF5; every error is one line with its place.
 
 Axes: n rows in time, C variates.
 """
