@@ -47,9 +47,9 @@ class Registry:
     def _add(self, value: type[Any]) -> None:
         name = value.__dict__["name"]
         known = self._classes.get(name)
-        if known is not None and known is not value and _place(known) != _place(value):
+        if known is not None and known is not value and _origin(known) != _origin(value):
             raise HarnessError(
-                f"two {self.kind.lower()}s are named '{name}': {_place(known)} and {_place(value)}."
+                f"two {self.kind.lower()}s are named '{name}': {_origin(known)} and {_origin(value)}."
             )
         self._classes[name] = value
 
@@ -71,7 +71,7 @@ class Registry:
         return known[name]
 
 
-def _place(value: type[Any]) -> str:
+def _origin(value: type[Any]) -> str:
     return f"{value.__module__}.{value.__qualname__}"
 
 

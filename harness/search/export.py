@@ -37,14 +37,14 @@ def study(history: History, *, name: str, storage: str | None = None) -> optuna.
     goals = directions(history.objectives)
     with quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # of set_metric_names
-        place = _place(storage)
-        result = optuna.create_study(storage=place, study_name=name, directions=goals)
+        opened = _storage(storage)
+        result = optuna.create_study(storage=opened, study_name=name, directions=goals)
         result.set_metric_names([goal.metric for goal in history.objectives])
         result.add_trials([_trial(record, history.layout) for record in history.ordered])
     return result
 
 
-def _place(storage: str | None) -> str | BaseStorage | None:
+def _storage(storage: str | None) -> str | BaseStorage | None:
     if storage is None or "://" in storage:
         return storage
     return JournalStorage(JournalFileBackend(storage))

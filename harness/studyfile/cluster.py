@@ -58,7 +58,7 @@ def load_cluster(path_or_name: str | Path = "local") -> ClusterSpec:
     section = _section(root)
     if section is None:
         remedy = "Write harness: {engine: tune, address: auto}."
-        raise file_error(root.place, "", f"the cluster file has no harness: section. {remedy}")
+        raise file_error(root.location, "", f"the cluster file has no harness: section. {remedy}")
     got = check(ClusterFile, section, _SECTION)
     _refuse_contradictions(got, section)
     return ClusterSpec(
@@ -110,21 +110,21 @@ def _section(root: Node) -> Node | None:
     if note is None:
         return None
     if not isinstance(note.value, str):
-        raise file_error(note.place, _SECTION, not_a("text: '{engine: tune, address: auto}'", note))
-    return parse_yaml(note.value, "", note.place) or Node({}, note.place)
+        raise file_error(note.location, _SECTION, not_a("text: '{engine: tune, address: auto}'", note))
+    return parse_yaml(note.value, "", note.location) or Node({}, note.location)
 
 
 def _refuse_contradictions(got: ClusterFile, section: Node) -> None:
     if got.engine == "local" and got.address:
-        place = section.mapping["address"].place
+        location = section.mapping["address"].location
         raise file_error(
-            place, f"{_SECTION}.address", "engine: local has no cluster to join. Drop one of the two."
+            location, f"{_SECTION}.address", "engine: local has no cluster to join. Drop one of the two."
         )
     for key in ("cpus", "gpus"):
         if got.address and getattr(got, key) is not None:
-            place = section.mapping[key].place
+            location = section.mapping[key].location
             message = f"the cluster at '{got.address}' has its own size. Drop {key}, or the address."
-            raise file_error(place, f"{_SECTION}.{key}", message)
+            raise file_error(location, f"{_SECTION}.{key}", message)
 
 
 def _setup(root: Node) -> tuple[tuple[str, Any], ...]:

@@ -23,29 +23,29 @@ def fit_domain(wanted: Wanted, infos: Sequence[ParamInfo], pipeline: str) -> Dom
 
 def _fit(wanted: Wanted, domain: Domain, info: ParamInfo, pipeline: str) -> Domain:
     if isinstance(domain, Choice):
-        options = tuple(accept(info, Given(option, wanted.place)) for option in domain.options)
-        unique_options(wanted.name, wanted.place, options)
+        options = tuple(accept(info, Given(option, wanted.location)) for option in domain.options)
+        unique_options(wanted.name, wanted.location, options)
         return Choice(options)
     if info.choices:
         options_text = ", ".join(map(_word, info.choices))
         message = f"pipeline '{pipeline}' takes one of {options_text}. Write {{choice: [{options_text}]}}."
-        raise file_error(wanted.place, wanted.name, message)
+        raise file_error(wanted.location, wanted.name, message)
     low, high = domain.low, domain.high
     if isinstance(domain, FloatRange) and info.kind != "float":
         remedy = f"Write {{int: [{low:g}, {high:g}]}}." if info.kind == "int" else "Write {choice: [..]}."
         message = f"pipeline '{pipeline}' takes {_noun(info)}, not a range of numbers. {remedy}"
-        raise file_error(wanted.place, wanted.name, message)
+        raise file_error(wanted.location, wanted.name, message)
     if isinstance(domain, IntRange) and info.kind != "int":
         step = f", step: {domain.step}" if not domain.log else ", log: true"
         remedy = f"{{float: [{low}, {high}]{step}}}" if info.kind == "float" else "{choice: [..]}"
         message = f"pipeline '{pipeline}' takes {_noun(info)}, not whole numbers. Write {remedy}."
-        raise file_error(wanted.place, wanted.name, message)
+        raise file_error(wanted.location, wanted.name, message)
     for end, value in (("low", low), ("high", high)):
         if not info.low <= value <= info.high:
             bounds = f"[{info.low:g}, {info.high:g}]"
             owner = f"{info.when[-1][1][0]} of " if info.when else ""
             message = f"{end} {value:g} is outside {bounds}, which {owner}pipeline '{pipeline}' allows."
-            raise file_error(wanted.place, wanted.name, message)
+            raise file_error(wanted.location, wanted.name, message)
     return domain
 
 

@@ -80,13 +80,13 @@ def _load_plugins(root: Node, names: Sequence[str], folder: Path) -> tuple[tuple
         except (OSError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             message = f"plug-in {name} cannot be read: {reason}. Paths begin at the study file."
-            raise file_error(node.place, "plugins", message) from None
+            raise file_error(node.location, "plugins", message) from None
         except ValueError:
-            raise file_error(node.place, "plugins", f"plug-in {name!r} is not a text file.") from None
+            raise file_error(node.location, "plugins", f"plug-in {name!r} is not a text file.") from None
         try:
             registry.load_plugins([(name, text)])
         except HarnessError as error:
-            raise file_error(node.place, "plugins", str(error)) from None
+            raise file_error(node.location, "plugins", str(error)) from None
         found.append((name, text))
     return tuple(found)
 
@@ -142,7 +142,7 @@ def _published(variant: Variant) -> Params | None:
         for name in found:
             variant.schema.find(name)
     except HarnessError as error:
-        raise file_error(variant.place, f"{variant.name}: published", str(error)) from None
+        raise file_error(variant.location, f"{variant.name}: published", str(error)) from None
     return dict(found)
 
 
@@ -151,29 +151,31 @@ def _check_names(
 ) -> None:
     """Raise StudyFileError for a name that no pipeline has, or that is both fixed and searched."""
     for name, given in fixed.items():
-        place = root.mapping["fixed"].key_place(name)
+        location = root.mapping["fixed"].key_location(name)
         if name not in known:
-            raise file_error(place, "fixed", str(UnknownNameError("parameter", name, known)))
+            raise file_error(location, "fixed", str(UnknownNameError("parameter", name, known)))
         if name in wanted:
-            line = wanted[name].place
+            line = wanted[name].location
             remedy = "Keep one (--set space.NAME=null drops it from the space)."
-            raise file_error(given.place, "fixed", f"{name} is fixed here and searched at {line}. {remedy}")
+            raise file_error(
+                given.location, "fixed", f"{name} is fixed here and searched at {line}. {remedy}"
+            )
     for name, want in wanted.items():
         if name not in known:
-            raise file_error(want.place, "space", str(UnknownNameError("parameter", name, known)))
+            raise file_error(want.location, "space", str(UnknownNameError("parameter", name, known)))
 
 
 def _check_conditions(wanted: Mapping[str, Wanted], variants: Sequence[Variant]) -> None:
     """Raise StudyFileError for a ``when`` that names what no pipeline has, or a value that none allows."""
     infos = [info for variant in variants for info in variant.schema.infos]
     for name, want in wanted.items():
-        for other, allowed, place in want.when:
+        for other, allowed, location in want.when:
             named = [info for info in infos if info.name == other]
             if not named:
                 hint = UnknownNameError("parameter", other, {info.name for info in infos})
-                raise file_error(place, f"{name}: when", str(hint))
+                raise file_error(location, f"{name}: when", str(hint))
             for value in allowed:
-                _accept_any(named, Given(value, place))
+                _accept_any(named, Given(value, location))
 
 
 def _accept_any(infos: Sequence[ParamInfo], given: Given) -> None:
@@ -192,10 +194,10 @@ def _refuse_unused(wanted: Mapping[str, Wanted], fixed: Mapping[str, Given], cel
     given = {name for cell in cells for name, _ in cell.fixed}
     for name, want in wanted.items():
         if name not in searched:
-            raise file_error(want.place, name, f"applies to no cell. {_reason(name, cells)}")
+            raise file_error(want.location, name, f"applies to no cell. {_reason(name, cells)}")
     for name, value in fixed.items():
         if name not in given:
-            raise file_error(value.place, name, f"applies to no cell. {_reason(name, cells)}")
+            raise file_error(value.location, name, f"applies to no cell. {_reason(name, cells)}")
 
 
 def _reason(name: str, cells: Sequence[Cell]) -> str:
@@ -207,14 +209,14 @@ def _reason(name: str, cells: Sequence[Cell]) -> str:
 def _check_target(root: Node, file: StudyFile, cells: Sequence[Cell]) -> None:
     if file.target is None:
         return
-    metrics, place = {cell.objectives[0].metric for cell in cells}, root.mapping["target"].place
+    metrics, location = {cell.objectives[0].metric for cell in cells}, root.mapping["target"].location
     if len(metrics) > 1:
         hint = "Name one objective, or leave the target out."
-        raise file_error(place, "target", f"cells are judged by {' and '.join(sorted(metrics))}. {hint}")
+        raise file_error(location, "target", f"cells are judged by {' and '.join(sorted(metrics))}. {hint}")
     if metrics == {"accuracy"} and not 0 < file.target <= 1:
         hint = f" Write {file.target / 100:g}." if 1 < file.target <= 100 else ""
         raise file_error(
-            place, "target", f"{file.target:g} is no accuracy; it is a share above 0, at most 1.{hint}"
+            location, "target", f"{file.target:g} is no accuracy; it is a share above 0, at most 1.{hint}"
         )
 
 
@@ -222,4 +224,4 @@ def _check_baseline(root: Node, file: StudyFile, cells: Sequence[Cell]) -> None:
     known = [name for cell in cells for name in (cell.name, cell.label)]
     if file.baseline is not None and file.baseline not in known:
         hint = UnknownNameError("cell or label", file.baseline, set(known))
-        raise file_error(root.mapping["baseline"].place, "baseline", str(hint))
+        raise file_error(root.mapping["baseline"].location, "baseline", str(hint))

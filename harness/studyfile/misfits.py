@@ -32,8 +32,8 @@ def refuse_misfits(
             continue
         given = {searched: wanted[searched]} if rests_on else {**fixed, **variant.given}
         name = next((name for name in error.names if name in given), "")
-        place = given[name].place if name else variant.place
-        raise file_error(place, name or variant.name, str(error).removeprefix(f"{name} "))
+        location = given[name].location if name else variant.location
+        raise file_error(location, name or variant.name, str(error).removeprefix(f"{name} "))
 
 
 def _misfit(variant: Variant, values: Mapping[str, Scalar]) -> MisfitError | None:

@@ -50,43 +50,45 @@ def read_objectives(node: Node | None, tasks: Mapping[str, Task]) -> dict[Task, 
         return {task: (_DEFAULT[task],) for task in tasks.values()}
     items = scalar_list(node)
     if not items:
-        raise file_error(node.place, "objective", "the list is empty. Name a metric, or drop the key.")
+        raise file_error(node.location, "objective", "the list is empty. Name a metric, or drop the key.")
     found: list[Objective] = []
     for item in items:
         objective = _objective(item, tasks)
         if objective.metric in [other.metric for other in found]:
-            raise file_error(item.place, "objective", f"{objective.metric} stands twice. Keep one.")
+            raise file_error(item.location, "objective", f"{objective.metric} stands twice. Keep one.")
         found.append(objective)
     return dict.fromkeys(tasks.values(), tuple(found))
 
 
 def _objective(node: Node, tasks: Mapping[str, Task]) -> Objective:
     if not isinstance(node.value, str):
-        raise file_error(node.place, "objective", not_a("text such as 'accuracy max'", node))
+        raise file_error(node.location, "objective", not_a("text such as 'accuracy max'", node))
     match = re.fullmatch(r"(\S+)(?:\s+(\S+))?", node.value.strip())
     if match is None:
-        raise file_error(node.place, "objective", f"{echo(node.value)}: write a metric and max or min.")
+        raise file_error(node.location, "objective", f"{echo(node.value)}: write a metric and max or min.")
     metric, direction = match[1], match[2]
-    known_metric(node.place, "objective", metric, tasks)
+    known_metric(node.location, "objective", metric, tasks)
     if direction not in (None, "max", "min"):
         raise file_error(
-            node.place, "objective", str(UnknownNameError("direction", direction, ("max", "min")))
+            node.location, "objective", str(UnknownNameError("direction", direction, ("max", "min")))
         )
     return Objective(metric, (direction or METRICS[metric][0]) == "max")
 
 
-def known_metric(place: str, key: str, metric: str, tasks: Mapping[str, Task]) -> None:
+def known_metric(location: str, key: str, metric: str, tasks: Mapping[str, Task]) -> None:
     """Raise StudyFileError unless every cell measures the metric and selecting by it is honest."""
     if metric.startswith("legacy_"):
         raise file_error(
-            place, key, f"{metric} looks at the test split; nothing may select by it. Name another metric."
+            location, key, f"{metric} looks at the test split; nothing may select by it. Name another metric."
         )
     if metric not in METRICS:
-        raise file_error(place, key, str(UnknownNameError("metric", metric, METRICS)))
+        raise file_error(location, key, str(UnknownNameError("metric", metric, METRICS)))
     for dataset, task in tasks.items():
         if task not in METRICS[metric][1]:
             have = ", ".join(name for name, (_, kinds) in METRICS.items() if task in kinds)
-            raise file_error(place, key, f"{metric} does not exist for {task} ('{dataset}'). It has: {have}")
+            raise file_error(
+                location, key, f"{metric} does not exist for {task} ('{dataset}'). It has: {have}"
+            )
 
 
 def read_limits(
@@ -94,10 +96,10 @@ def read_limits(
 ) -> tuple[tuple[str, float], ...]:
     """``limits: {synops: 1.0e7}``, each an upper bound. Raises StudyFileError."""
     for metric, bound in limits.items():
-        place = node.key_place(metric) if node is not None else ""
-        known_metric(place, "limits", metric, tasks)
+        location = node.key_location(metric) if node is not None else ""
+        known_metric(location, "limits", metric, tasks)
         if bound < 0 and metric in COSTS:
-            raise file_error(place, "limits", f"{metric} is never below 0, so nothing keeps {bound:g}.")
+            raise file_error(location, "limits", f"{metric} is never below 0, so nothing keeps {bound:g}.")
     return tuple(sorted(limits.items()))
 
 
@@ -106,8 +108,8 @@ def refuse_combinations(
 ) -> None:
     """Raise StudyFileError where the sampler or pruner cannot do what is asked."""
     section = root.mapping.get("search", root)
-    sampler_at = section.mapping.get("sampler", section).place
-    pruner_at = section.mapping.get("pruner", section).place
+    sampler_at = section.mapping.get("sampler", section).location
+    pruner_at = section.mapping.get("pruner", section).location
     if len(objectives) > 1:
         names = ", ".join(objective.metric for objective in objectives)
         if search.sampler in _ONE_OBJECTIVE:
@@ -131,21 +133,21 @@ def refuse_combinations(
             _refuse_cmaes(sampler_at, cell, space)
 
 
-def _refuse_grid(place: str, cell: str, space: Space) -> None:
+def _refuse_grid(location: str, cell: str, space: Space) -> None:
     endless = next((p.name for p in space if math.isinf(p.domain.size)), None)
     if endless is not None:
         raise file_error(
-            place,
+            location,
             "search.sampler",
             f"grid needs finite domains, {endless} of {cell} is continuous. Give it a step or a choice.",
         )
 
 
-def _refuse_cmaes(place: str, cell: str, space: Space) -> None:
+def _refuse_cmaes(location: str, cell: str, space: Space) -> None:
     numeric = [p.name for p in space if not isinstance(p.domain, Choice) and not p.when]
     if len(numeric) < 2:
         raise file_error(
-            place,
+            location,
             "search.sampler",
             f"cmaes needs two or more float or int parameters without when, {cell} has "
             f"{len(numeric)} ({', '.join(numeric) or 'none'}). Use tpe.",

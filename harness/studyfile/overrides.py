@@ -30,48 +30,48 @@ def overridden_text(text: str, overrides: Sequence[str]) -> str:
 
 def _apply(root: Node, override: str) -> Node:
     shown = " ".join(override.split())
-    place = f"--set {shown if len(shown) <= MAX_ECHO else shown[: MAX_ECHO - 3] + '...'}"
+    location = f"--set {shown if len(shown) <= MAX_ECHO else shown[: MAX_ECHO - 3] + '...'}"
     key, equals, text = override.partition("=")
     steps = key.strip().split(".")
     if not equals or not all(steps):
-        raise file_error(place, "", "write key=value, for instance --set search.trials=40.")
-    value = parse_yaml(text, "", place)
+        raise file_error(location, "", "write key=value, for instance --set search.trials=40.")
+    value = parse_yaml(text, "", location)
     if value is not None and value.value is None:
         value = None
-    return _put(root, steps, value, place, [])
+    return _put(root, steps, value, location, [])
 
 
-def _put(node: Node, steps: Sequence[str], value: Node | None, place: str, path: Sequence[str]) -> Node:
+def _put(node: Node, steps: Sequence[str], value: Node | None, location: str, path: Sequence[str]) -> Node:
     step = ".".join(steps) if path and path[-1] in _FLAT else steps[0]
     rest = [] if path and path[-1] in _FLAT else steps[1:]
     here = [*path, step]
     if isinstance(node.value, tuple):
-        return _put_item(node, step, rest, value, place, here)
+        return _put_item(node, step, rest, value, location, here)
     if not isinstance(node.value, dict) and node.value is not None:
-        raise file_error(place, "", f"{'.'.join(path)} is {noun(node)}; it has no key '{step}'.")
+        raise file_error(location, "", f"{'.'.join(path)} is {noun(node)}; it has no key '{step}'.")
     child = node.mapping.get(step)
     if rest:
-        below = Node({}, place) if child is None else child
-        return node.replace(step, _put(below, rest, value, place, here))
+        below = Node({}, location) if child is None else child
+        return node.replace(step, _put(below, rest, value, location, here))
     if value is None and child is None:
-        raise file_error(place, "", f"there is no {'.'.join(here)} to remove.")
+        raise file_error(location, "", f"there is no {'.'.join(here)} to remove.")
     return node.replace(step, value)
 
 
 def _put_item(
-    node: Node, step: str, rest: Sequence[str], value: Node | None, place: str, path: Sequence[str]
+    node: Node, step: str, rest: Sequence[str], value: Node | None, location: str, path: Sequence[str]
 ) -> Node:
     index = int(step) if step.isdecimal() and step.isascii() and len(step) < 7 else -1
     if not 0 <= index < len(node.items):
         count = len(node.items)
         raise file_error(
-            place, "", f"{'.'.join(path[:-1])} is a list of {count}; its entries are numbered from 0."
+            location, "", f"{'.'.join(path[:-1])} is a list of {count}; its entries are numbered from 0."
         )
     items = list(node.items)
     if rest:
-        items[index] = _put(items[index], rest, value, place, path)
+        items[index] = _put(items[index], rest, value, location, path)
     elif value is None:
         del items[index]
     else:
         items[index] = value
-    return Node(tuple(items), node.place)
+    return Node(tuple(items), node.location)

@@ -82,7 +82,7 @@ def _settle(variant: Variant, own: dict[str, Wanted], base: Values, notes: list[
             else:
                 return conditions
     except HarnessError as error:
-        raise file_error(variant.place, variant.name, str(error)) from None
+        raise file_error(variant.location, variant.name, str(error)) from None
 
 
 def _absent(conditions: CellConditions, want: Wanted, variant: Variant) -> str:
@@ -110,7 +110,7 @@ def _accepted(variant: Variant, conditions: CellConditions, given: Mapping[str, 
         infos = conditions.infos(name)
         if not infos:
             remedy = "Drop it, or set what it needs."
-            raise file_error(value.place, name, f"{conditions.why_not(name)}. {remedy}")
+            raise file_error(value.location, name, f"{conditions.why_not(name)}. {remedy}")
         found[name] = accept_all(infos, value)
     return found
 
@@ -147,14 +147,14 @@ def _space(
 def _conditions(conditions: CellConditions, want: Wanted) -> Conditions:
     """The conditions that are open in this cell: the schema's own and those of the file."""
     merged = conditions.merged_conditions(conditions.infos(want.name))
-    for other, allowed, place in want.when:
+    for other, allowed, location in want.when:
         if other not in conditions.domains:
             continue  # settled by a fixed value
         possible = tuple(value for value in allowed if in_domain(conditions.domains[other], value))
         both = tuple(value for value in possible if value in merged.get(other, possible))
         if not both:
             needs = " or ".join(map(str, merged[other]))
-            raise file_error(place, want.name, f"when {other}: it exists only where {other} is {needs}.")
+            raise file_error(location, want.name, f"when {other}: it exists only where {other} is {needs}.")
         merged[other] = both
     return tuple(sorted(merged.items()))
 
@@ -168,9 +168,9 @@ def _ordered(parameters: list[Parameter], own: Mapping[str, Wanted]) -> tuple[Pa
         ready = [p for p in pending if not any(name in open_names for name, _ in p.when)]
         if not ready:
             names = ", ".join(parameter.name for parameter in pending)
-            place = own[pending[0].name].place
+            location = own[pending[0].name].location
             raise file_error(
-                place, pending[0].name, f"the conditions of {names} depend on one another. Drop one."
+                location, pending[0].name, f"the conditions of {names} depend on one another. Drop one."
             )
         ordered.append(ready[0])
         pending.remove(ready[0])

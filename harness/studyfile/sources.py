@@ -35,13 +35,13 @@ def read_source(node: Node, folder: Path) -> Source:
     Raises StudyFileError, and MissingDataError and DataError of the data set as they are.
     """
     if isinstance(node.value, str):
-        return _source(node, node.value, Node({}, node.place), "")
+        return _source(node, node.value, Node({}, node.location), "")
     if not isinstance(node.value, dict):
-        raise file_error(node.place, _KEY, not_a("a name or a mapping", node))
+        raise file_error(node.location, _KEY, not_a("a name or a mapping", node))
     if "name" in node.mapping:
         name = node.mapping["name"]
         if not isinstance(name.value, str):
-            raise file_error(name.place, f"{_KEY}.name", not_a("text", name))
+            raise file_error(name.location, f"{_KEY}.name", not_a("text", name))
         return _source(name, name.value, _absolute(node.replace("name", None), folder), "")
     kinds = {name for name, kind in registry.datasets().items() if kind.source}
     given = [key for key in node.mapping if key in kinds]
@@ -50,18 +50,20 @@ def read_source(node: Node, folder: Path) -> Source:
         stray = next(iter(node.mapping), "")
         hint = UnknownNameError("data set or kind of file", stray, {*kinds, "name"})
         message = str(hint) if not given else f"{' and '.join(given)} are two data sets. Keep one."
-        raise file_error(node.place, _KEY, f"{message}. Write a name, {{name: .., option: ..}}, or {known}.")
+        raise file_error(
+            node.location, _KEY, f"{message}. Write a name, {{name: .., option: ..}}, or {known}."
+        )
     kind = given[0]
     file = node.mapping[kind]
     if not isinstance(file.value, str):
-        raise file_error(file.place, f"{_KEY}.{kind}", not_a("the path of a file", file))
+        raise file_error(file.location, f"{_KEY}.{kind}", not_a("the path of a file", file))
     options = _absolute(node.replace(kind, None).replace("path", file), folder)
     path = Path(str(options.mapping["path"].value))
     if not path.exists():
         raise file_error(
-            file.place, f"{_KEY}.{kind}", f"there is no file {path}. Paths begin at the study file."
+            file.location, f"{_KEY}.{kind}", f"there is no file {path}. Paths begin at the study file."
         )
-    return _source(Node(kind, file.place), kind, options, path.name)
+    return _source(Node(kind, file.location), kind, options, path.name)
 
 
 def _absolute(options: Node, folder: Path) -> Node:
@@ -72,24 +74,24 @@ def _absolute(options: Node, folder: Path) -> Node:
     try:
         full = (folder / Path(path.value).expanduser()).resolve()
     except (OSError, RuntimeError, ValueError):
-        raise file_error(path.place, f"{_KEY}.path", f"{path.value!r} is no path of a file.") from None
-    return options.replace("path", Node(str(full), path.place))
+        raise file_error(path.location, f"{_KEY}.path", f"{path.value!r} is no path of a file.") from None
+    return options.replace("path", Node(str(full), path.location))
 
 
 def _source(at: Node, name: str, options: Node, file: str) -> Source:
     try:
         kind = registry.dataset(name)
     except UnknownNameError as error:
-        raise file_error(at.place, _KEY, str(error)) from None
+        raise file_error(at.location, _KEY, str(error)) from None
     if kind.source and "path" not in options.mapping:
-        raise file_error(at.place, _KEY, f"'{name}' reads a file of yours: write {{{name}: FILE, ..}}.")
+        raise file_error(at.location, _KEY, f"'{name}' reads a file of yours: write {{{name}: FILE, ..}}.")
     values = {key: _frozen(value.plain()) for key, value in options.mapping.items()}
     try:
         made = kind.Options(**values)
     except ValidationError as error:
         raise explain(kind.Options, options, _KEY, error) from None
     except TypeError as error:  # a key that is no identifier of the model
-        raise file_error(options.place, _KEY, str(error)) from None
+        raise file_error(options.location, _KEY, str(error)) from None
     card = kind(made).card()
     ref = DatasetRef(name, card.revision, tuple(sorted(values.items())))
     return Source(ref, card, file or _printed(name, values))

@@ -26,12 +26,12 @@ def read_start(node: Node | None) -> tuple[Mapping[str, Given] | None, ...]:
         if isinstance(item.value, str):
             if item.value != PUBLISHED:
                 hint = UnknownNameError("start", item.value, [PUBLISHED])
-                raise file_error(item.place, "start", f"{hint}. Or write values: {{neuron.tau: 2.0}}.")
+                raise file_error(item.location, "start", f"{hint}. Or write values: {{neuron.tau: 2.0}}.")
             entries.append(None)
         elif isinstance(item.value, dict):
             entries.append(read_values(item, "start"))
         else:
-            raise file_error(item.place, "start", not_a("published or {parameter: value, ..}", item))
+            raise file_error(item.location, "start", not_a("published or {parameter: value, ..}", item))
     return tuple(entries)
 
 
@@ -45,8 +45,8 @@ def refuse_unsearched(
                 continue
             if name in known:
                 remedy = "Give it a domain under space:, or move it to fixed: or set:."
-                raise file_error(given.place, "start", f"{name} is not searched. {remedy}")
-            raise file_error(given.place, "start", str(UnknownNameError("parameter", name, searched)))
+                raise file_error(given.location, "start", f"{name} is not searched. {remedy}")
+            raise file_error(given.location, "start", str(UnknownNameError("parameter", name, searched)))
 
 
 def start_points(
@@ -112,11 +112,11 @@ def _from_file(cell: Resolved, entry: Mapping[str, Given]) -> Point:
         if inside is None:
             domain = domain_text(parameter.domain)
             message = f"{parameter.name} {echo(given.value)} is outside its domain, {domain}."
-            raise file_error(given.place, "start", message)
+            raise file_error(given.location, "start", message)
         for other, allowed in parameter.when:
             if other in point and point[other] not in allowed:
                 message = f"{parameter.name} does not exist where {other} is {echo(point[other])}. Drop one."
-                raise file_error(given.place, "start", message)
+                raise file_error(given.location, "start", message)
         point[parameter.name] = inside
     return point
 
@@ -128,4 +128,4 @@ def _refuse_unbuildable(variant: Variant, cell: Resolved, point: Point) -> None:
     except HarnessError as error:
         shown = ", ".join(f"{name} {echo(value)}" for name, value in point.items())
         message = f"{error} (with {shown})" if shown else str(error)
-        raise file_error(variant.place, variant.name, message) from None
+        raise file_error(variant.location, variant.name, message) from None

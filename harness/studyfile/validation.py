@@ -48,7 +48,7 @@ def check(model: type[M], node: Node, key: str, names: Mapping[Loc, str] | None 
     ``key`` is the dotted path of the node; ``names`` says how a message calls a position in a list.
     """
     if not isinstance(node.value, dict):
-        raise file_error(node.place, key, f"{_what(node)}, not a mapping of keys to values.")
+        raise file_error(node.location, key, f"{_what(node)}, not a mapping of keys to values.")
     try:
         return model.model_validate_json(json.dumps(node.plain()))
     except ValidationError as error:
@@ -115,14 +115,14 @@ def _file_error(
         known = _known(model, loc[:-1])
         name = str(loc[-1])
         parent_key = dotted.removesuffix(name).rstrip(".")
-        return file_error(parent.key_place(name), parent_key, str(UnknownNameError("key", name, known)))
+        return file_error(parent.key_location(name), parent_key, str(UnknownNameError("key", name, known)))
     if kind == "missing" and not (loc and isinstance(loc[-1], int)):
         known = _known(model, loc[:-1])
-        return file_error(parent.place, dotted, f"the key is missing. Known keys here: {', '.join(known)}")
+        return file_error(parent.location, dotted, f"the key is missing. Known keys here: {', '.join(known)}")
     if kind == "missing":
         loc, node = loc[:-1], parent
     name = names.get(loc, "")
-    return file_error(node.place, key if name else dotted, _complaint(kind, node, error, name))
+    return file_error(node.location, key if name else dotted, _complaint(kind, node, error, name))
 
 
 def _complaint(kind: str, node: Node, error: dict[str, Any], name: str) -> str:

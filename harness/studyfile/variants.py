@@ -27,7 +27,7 @@ class Given:
     """A parameter's value as the file gives it, and where."""
 
     value: Scalar
-    place: str
+    location: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,16 @@ class Variant:
     pipeline: type[Pipeline]
     schema: ParamSchema
     given: Mapping[str, Given]
-    place: str
+    location: str
 
 
 def read_variants(node: Node, folder: Path) -> tuple[Variant, ...]:
     """Every cell of a study, in order. Raises StudyFileError and the errors of missing or wrong data."""
     if not node.items:
         form = "a list of {dataset: .., pipelines: [..]}"
-        raise file_error(node.place, "cells", "the list is empty." if node.value == () else not_a(form, node))
+        raise file_error(
+            node.location, "cells", "the list is empty." if node.value == () else not_a(form, node)
+        )
     variants: list[Variant] = []
     for item in node.items:
         check(CellFile, item, "cells")
@@ -55,7 +57,9 @@ def read_variants(node: Node, folder: Path) -> tuple[Variant, ...]:
         pipelines = item.mapping["pipelines"]
         entries = pipelines.items if isinstance(pipelines.value, tuple) else (pipelines,)
         if not entries:
-            raise file_error(pipelines.place, "pipelines", "the list is empty. Name at least one pipeline.")
+            raise file_error(
+                pipelines.location, "pipelines", "the list is empty. Name at least one pipeline."
+            )
         for entry in entries:
             variant = _variant(entry, source)
             _refuse_twin(variant, variants)
@@ -65,30 +69,30 @@ def read_variants(node: Node, folder: Path) -> tuple[Variant, ...]:
 
 def _variant(entry: Node, source: Source) -> Variant:
     if isinstance(entry.value, str):
-        entry = Node({"name": Node(entry.value, entry.place)}, entry.place, (("name", entry.place),))
+        entry = Node({"name": Node(entry.value, entry.location)}, entry.location, (("name", entry.location),))
     got = check(PipelineFile, entry, "pipelines")
     try:
         kind = registry.pipeline(got.name)
     except UnknownNameError as error:
-        raise file_error(entry.mapping["name"].place, "pipelines", str(error)) from None
+        raise file_error(entry.mapping["name"].location, "pipelines", str(error)) from None
     label = got.name if got.label is None else got.label
     if not re.fullmatch(r"[^/\x00-\x1f\x7f]{1,80}", label) or label != label.strip():
-        place = entry.mapping["label"].place
+        location = entry.mapping["label"].location
         raise file_error(
-            place, "label", f"{echo(label)}: a label is 1 to 80 characters on one line, without '/'."
+            location, "label", f"{echo(label)}: a label is 1 to 80 characters on one line, without '/'."
         )
     name = f"{source.name}/{label}"
     reason = kind().misfit(source.card)
     if reason is not None:
         message = f"pipeline '{got.name}' cannot run on data set '{source.name}': {reason.rstrip('.')}."
-        raise file_error(entry.place, "pipelines", message)
+        raise file_error(entry.location, "pipelines", message)
     schema = kind.schema()
     given = read_values(entry.mapping.get("set"), "set")
     for key, value in given.items():
         if key not in schema.names:
             hint = UnknownNameError(f"parameter of '{got.name}'", key, schema.names)
-            raise file_error(value.place, "set", str(hint))
-    return Variant(name, label, source, kind, schema, given, entry.place)
+            raise file_error(value.location, "set", str(hint))
+    return Variant(name, label, source, kind, schema, given, entry.location)
 
 
 def read_values(node: Node | None, key: str) -> dict[str, Given]:
@@ -96,30 +100,30 @@ def read_values(node: Node | None, key: str) -> dict[str, Given]:
     if node is None:
         return {}
     if not isinstance(node.value, dict):
-        raise file_error(node.place, key, not_a("a mapping of parameters to values", node))
+        raise file_error(node.location, key, not_a("a mapping of parameters to values", node))
     found: dict[str, Given] = {}
     for name, leaf in node.mapping.items():
         if leaf.value is None or isinstance(leaf.value, (dict, tuple)):
             hint = " A domain belongs under space:." if leaf.mapping else ""
-            raise file_error(leaf.place, name, not_a("a single value", leaf) + hint)
-        found[name] = Given(leaf.value, leaf.place)
+            raise file_error(leaf.location, name, not_a("a single value", leaf) + hint)
+        found[name] = Given(leaf.value, leaf.location)
     return found
 
 
 def accept(info: ParamInfo, given: Given) -> Scalar:
     """The value in the parameter's own type. Raises StudyFileError."""
-    node = Node(given.value, given.place)
+    node = Node(given.value, given.location)
     is_text, is_bool = isinstance(given.value, str), isinstance(given.value, bool)
     if (info.kind == "str") != is_text or (info.kind == "bool") != is_bool:
-        raise file_error(given.place, info.name, not_a(_WANTED[info.kind], node))
+        raise file_error(given.location, info.name, not_a(_WANTED[info.kind], node))
     if info.choices and given.value not in info.choices:
         hint = UnknownNameError("value", given.value, map(str, info.choices))
-        raise file_error(given.place, info.name, str(hint))
+        raise file_error(given.location, info.name, str(hint))
     try:
         return info.check(given.value)
     except HarnessError as error:
         message = str(error).removeprefix(f"{info.name}: ")
-        raise file_error(given.place, info.name, message) from None
+        raise file_error(given.location, info.name, message) from None
 
 
 def accept_all(infos: Sequence[ParamInfo], given: Given) -> Scalar:
@@ -132,11 +136,11 @@ def _refuse_twin(variant: Variant, others: list[Variant]) -> None:
     for other in others:
         if _content(variant) == _content(other):
             raise file_error(
-                variant.place, "cells", f"'{variant.name}' is the same cell as '{other.name}'. Keep one."
+                variant.location, "cells", f"'{variant.name}' is the same cell as '{other.name}'. Keep one."
             )
         if variant.name == other.name:
             raise file_error(
-                variant.place, "cells", f"two cells are named '{variant.name}'. Give one of them a label."
+                variant.location, "cells", f"two cells are named '{variant.name}'. Give one of them a label."
             )
 
 

@@ -26,15 +26,15 @@ MAX_NODES = 20_000
 _BY_NAME = ("space", "fixed", "set")
 """Sections whose keys are parameters: messages call them by their own names."""
 
-Key = tuple[str, str]  # a key's text and the place where it stands
+Key = tuple[str, str]  # a key's text and the location where it stands
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value with its place (``file:line``): a scalar or None, a tuple of nodes, or keys with nodes."""
+    """A value with its location (``file:line``): a scalar or None, a tuple of nodes, or keys with nodes."""
 
     value: Scalar | tuple[Node, ...] | dict[str, Node] | None
-    place: str
+    location: str
     keys: tuple[Key, ...] = ()
 
     @property
@@ -47,12 +47,12 @@ class Node:
         """The nodes of a list, empty unless this is one."""
         return self.value if isinstance(self.value, tuple) else ()
 
-    def key_place(self, key: str) -> str:
+    def key_location(self, key: str) -> str:
         """Where a key of this mapping stands."""
-        return next((place for name, place in self.keys if name == key), self.place)
+        return next((location for name, location in self.keys if name == key), self.location)
 
     def plain(self) -> Any:
-        """The value without places: scalars, lists and dictionaries."""
+        """The value without locations: scalars, lists and dictionaries."""
         if isinstance(self.value, dict):
             return {key: node.plain() for key, node in self.value.items()}
         if isinstance(self.value, tuple):
@@ -64,8 +64,8 @@ class Node:
         values = {name: node for name, node in self.mapping.items() if name != key}
         keys = tuple(pair for pair in self.keys if pair[0] != key)
         if child is not None:
-            values[key], keys = child, (*keys, (key, child.place))
-        return Node(values, self.place, keys)
+            values[key], keys = child, (*keys, (key, child.location))
+        return Node(values, self.location, keys)
 
 
 def read_yaml(path: Path, what: str = "study file") -> tuple[Node, str]:
@@ -89,7 +89,7 @@ def read_yaml(path: Path, what: str = "study file") -> tuple[Node, str]:
         first = "a name" if what == "study file" else "a harness: section"
         raise StudyFileError(f"{path}:1: the {what} is empty. It needs at least {first}.")
     if not isinstance(root.value, dict):
-        raise file_error(root.place, "", f"a {what} is a mapping of keys to values, this is {noun(root)}.")
+        raise file_error(root.location, "", f"a {what} is a mapping of keys to values, this is {noun(root)}.")
     return root, text
 
 
@@ -103,22 +103,22 @@ def _near(path: Path) -> str:
     return f" Did you mean {path.parent / near[0]}?" if near else ""
 
 
-def parse_yaml(text: str, file: str, place: str = "") -> Node | None:
+def parse_yaml(text: str, file: str, location: str = "") -> Node | None:
     """The one document of a text, None if it is empty.
 
-    Places are ``file:line``, or ``place`` everywhere where it is given (an override). Raises StudyFileError.
+    Locations are ``file:line``, or ``location`` everywhere where it is given (an override). Raises StudyFileError.
     """
     try:
         loader = _Loader(text)
         root = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = place or f"{file}:{mark.line + 1 if mark else 1}"
+        where = location or f"{file}:{mark.line + 1 if mark else 1}"
         raise file_error(where, "", _problem(error.problem or "", text, mark)) from None
     except yaml.YAMLError as error:
-        where = place or _unreadable_place(text, file, error)
+        where = location or _unreadable_location(text, file, error)
         raise file_error(where, "", f"not YAML: {_first_line(error)}.") from None
-    return None if root is None else _Builder(file, place).build(root, "", 0)
+    return None if root is None else _Builder(file, location).build(root, "", 0)
 
 
 def noun(node: Node) -> str:
@@ -161,26 +161,28 @@ _Loader.add_implicit_resolver(
 class _Builder:
     """Composed nodes to :class:`Node`; counts them, so that aliases cannot expand without end."""
 
-    def __init__(self, file: str, place: str) -> None:
-        self.file, self.place, self.count = file, place, 0
+    def __init__(self, file: str, location: str) -> None:
+        self.file, self.location, self.count = file, location, 0
 
     def build(self, node: Any, path: str, depth: int) -> Node:
-        place = self.place or f"{self.file}:{node.start_mark.line + 1}"
+        location = self.location or f"{self.file}:{node.start_mark.line + 1}"
         self.count += 1
         if self.count > MAX_NODES or depth > MAX_DEPTH:
-            raise file_error(place, path, f"aliases (*) expand to more than {MAX_NODES} values. Write less.")
+            raise file_error(
+                location, path, f"aliases (*) expand to more than {MAX_NODES} values. Write less."
+            )
         if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path, depth, place)
+            return self._mapping(node, path, depth, location)
         if isinstance(node, yaml.SequenceNode):
             children = (self.build(child, path, depth + 1) for child in node.value)
-            return Node(tuple(children), place)
-        return Node(read_scalar(node, place, path), place)
+            return Node(tuple(children), location)
+        return Node(read_scalar(node, location, path), location)
 
-    def _mapping(self, node: Any, path: str, depth: int, place: str) -> Node:
+    def _mapping(self, node: Any, path: str, depth: int, location: str) -> Node:
         values: dict[str, Node] = {}
         keys: dict[str, str] = {}
         for key_node, child in node.value:
-            at = self.place or f"{self.file}:{key_node.start_mark.line + 1}"
+            at = self.location or f"{self.file}:{key_node.start_mark.line + 1}"
             key = self._key(key_node, at, path)
             own = not path or path.rpartition(".")[2] in _BY_NAME
             name = key if own else f"{path}.{key}"
@@ -189,16 +191,16 @@ class _Builder:
                 raise file_error(at, name, f"the key stands twice, first on line {first}. Keep one.")
             keys[key] = at
             values[key] = self.build(child, name, depth + 1)
-        return Node(values, place, tuple(keys.items()))
+        return Node(values, location, tuple(keys.items()))
 
-    def _key(self, node: Any, place: str, path: str) -> str:
+    def _key(self, node: Any, location: str, path: str) -> str:
         if not isinstance(node, yaml.ScalarNode):
-            raise file_error(place, path, "a key is a list or a mapping. Keys are text.")
+            raise file_error(location, path, "a key is a list or a mapping. Keys are text.")
         if node.tag.endswith(":merge"):
-            raise file_error(place, path, "merge keys (<<) are not allowed. Write the keys out.")
-        value = read_scalar(node, place, path)
+            raise file_error(location, path, "merge keys (<<) are not allowed. Write the keys out.")
+        value = read_scalar(node, location, path)
         if not isinstance(value, str):
-            raise file_error(place, path, f"the key {node.value or 'null'} is not text. Put it in quotes.")
+            raise file_error(location, path, f"the key {node.value or 'null'} is not text. Put it in quotes.")
         return value
 
 
@@ -217,6 +219,6 @@ def _first_line(error: object) -> str:
     return next(iter(str(error).splitlines()), "unreadable")[:120]
 
 
-def _unreadable_place(text: str, file: str, error: Any) -> str:
+def _unreadable_location(text: str, file: str, error: Any) -> str:
     position = getattr(error, "position", 0)
     return f"{file}:{text[: position if isinstance(position, int) else 0].count(chr(10)) + 1}"

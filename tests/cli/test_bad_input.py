@@ -84,8 +84,8 @@ def test_study_files(cli: Cli, study: Path, kind: str, command: str) -> None:
     assert old in BASE
     study.write_text(BASE.replace(old, new, 1))
     said = cli(command, study).line
-    place = "small.yaml:" if line is None else f"small.yaml:{line}: "
-    assert said.startswith(f"error: {place}")
+    location = "small.yaml:" if line is None else f"small.yaml:{line}: "
+    assert said.startswith(f"error: {location}")
     assert words in said
     assert not Path("results").exists()
 

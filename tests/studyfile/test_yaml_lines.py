@@ -99,9 +99,9 @@ def test_every_key_and_value_keeps_its_line() -> None:
     root = parse_yaml("a: 1\nb:\n  c.d:\n    - x\n    - {e: 2}\n", "f.yaml")
     assert root is not None
     nested = root.mapping["b"].mapping["c.d"]
-    assert root.key_place("b") == "f.yaml:2"
-    assert root.mapping["b"].key_place("c.d") == "f.yaml:3"
-    assert [item.place for item in nested.items] == ["f.yaml:4", "f.yaml:5"]
+    assert root.key_location("b") == "f.yaml:2"
+    assert root.mapping["b"].key_location("c.d") == "f.yaml:3"
+    assert [item.location for item in nested.items] == ["f.yaml:4", "f.yaml:5"]
     assert root.plain() == {"a": 1, "b": {"c.d": ["x", {"e": 2}]}}
 
 

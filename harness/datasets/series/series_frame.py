@@ -1,4 +1,4 @@
-"""A series from a file: csv, text matrix, parquet, HDF5; every error is one line with its place.
+"""A series from a file: csv, text matrix, parquet, HDF5; every error is one line with its location.
 
 Axes: n rows in time, C variates.
 """
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.datasets.series.series_gaps import Missing, Place, Series, filled, regular
+from harness.datasets.series.series_gaps import Location, Missing, Series, filled, regular
 from harness.datasets.series.series_hdf import read_hdf
 from harness.errors import DataError, UnknownNameError
 
@@ -63,14 +63,14 @@ def read_series(path: Path, reading: Reading, name: str) -> Series:
         more = " Save it as UTF-8." if isinstance(error, UnicodeDecodeError) else ""
         raise DataError(f"{where}: cannot be read: {line}.{more}") from None
     frame.columns = [str(column) for column in frame.columns]
-    place = Place(where, first)
-    times, frame = _take_times(frame, reading, place)
+    location = Location(where, first)
+    times, frame = _take_times(frame, reading, location)
     frame = _chosen(frame, reading.columns, where)
-    values = _numbers(frame, place)
+    values = _numbers(frame, location)
     series = Series(values, tuple(frame.columns), times)
     if times is not None:
-        series = regular(series, reading.missing, place)
-    return filled(series, reading.missing, place)
+        series = regular(series, reading.missing, location)
+    return filled(series, reading.missing, location)
 
 
 def _read_text(path: Path, reading: Reading, where: str) -> tuple[pd.DataFrame, int]:
@@ -115,7 +115,7 @@ def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _take_times(
-    frame: pd.DataFrame, reading: Reading, place: Place
+    frame: pd.DataFrame, reading: Reading, location: Location
 ) -> tuple[NDArray[np.datetime64] | None, pd.DataFrame]:
     """Time stamps in seconds (UTC where they carry a zone), and the table without them."""
     column = reading.time
@@ -126,17 +126,17 @@ def _take_times(
             return None, frame
         column = str(frame.columns[0])
     if column not in frame.columns:
-        raise DataError(f"{place.where}: {UnknownNameError('column', column, frame.columns)}")
+        raise DataError(f"{location.where}: {UnknownNameError('column', column, frame.columns)}")
     if pd.api.types.is_numeric_dtype(frame[column]):
         raise DataError(
-            f"{place.where}: column '{column}' holds numbers, not time stamps such as 2020-01-31 13:00. "
+            f"{location.where}: column '{column}' holds numbers, not time stamps such as 2020-01-31 13:00. "
             'Write dates, or set time: "" and choose the variates with columns: [..].'
         )
     stamps = pd.to_datetime(frame[column], errors="coerce", utc=True, format="mixed")
     if stamps.isna().any():
         row = int(np.flatnonzero(stamps.isna())[0])
         raise DataError(
-            f"{place.row(row)}: column '{column}': '{frame[column].iloc[row]}' is no time stamp. "
+            f"{location.row(row)}: column '{column}': '{frame[column].iloc[row]}' is no time stamp. "
             'Name the column of time stamps with time: .., or set time: "" where there is none.'
         )
     times = stamps.dt.tz_localize(None).to_numpy().astype("datetime64[s]")
@@ -153,7 +153,7 @@ def _chosen(frame: pd.DataFrame, columns: tuple[str, ...], where: str) -> pd.Dat
     return frame
 
 
-def _numbers(frame: pd.DataFrame, place: Place) -> NDArray[np.float64]:
+def _numbers(frame: pd.DataFrame, location: Location) -> NDArray[np.float64]:
     """The cells as numbers, NaN where one is missing. Raises DataError with the first other cell."""
     for column in frame.columns:
         cells = frame[column]
@@ -167,7 +167,7 @@ def _numbers(frame: pd.DataFrame, place: Place) -> NDArray[np.float64]:
             found = str(cells.iloc[row])
             comma = 'Set decimal: ",". ' if _is_number(found.replace(",", ".")) else ""
             raise DataError(
-                f"{place.row(row)}: column '{column}': '{found}' is not a number. {comma or 'Correct it, '}"
+                f"{location.row(row)}: column '{column}': '{found}' is not a number. {comma or 'Correct it, '}"
                 + ("" if comma else "or choose the numeric columns with columns: [..].")
             )
     values: Any = frame.apply(pd.to_numeric).to_numpy(dtype=np.float64)
@@ -175,7 +175,7 @@ def _numbers(frame: pd.DataFrame, place: Place) -> NDArray[np.float64]:
     if infinite.any():
         row, at = (int(i[0]) for i in np.nonzero(infinite))
         raise DataError(
-            f"{place.row(row)}: column '{frame.columns[at]}' is infinite. Correct the cell, or empty it and "
+            f"{location.row(row)}: column '{frame.columns[at]}' is infinite. Correct the cell, or empty it and "
             "set missing: ffill, interpolate or zero."
         )
     return np.ascontiguousarray(values)

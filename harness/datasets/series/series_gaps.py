@@ -29,7 +29,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """A file in words, and the line that its first row stands in (None: it has no lines)."""
 
     where: str
@@ -42,7 +42,7 @@ class Place:
         )
 
 
-def regular(series: Series, missing: Missing, place: Place) -> Series:
+def regular(series: Series, missing: Missing, location: Location) -> Series:
     """Time stamps sorted, unique and of one step; missing steps become NaN rows (error, keep: not).
 
     Raises DataError with the first time stamp that is not, and what to do.
@@ -55,7 +55,7 @@ def regular(series: Series, missing: Missing, place: Place) -> Series:
         row = int(np.flatnonzero(steps <= 0)[0]) + 1
         what = "is there twice" if steps[row - 1] == 0 else f"comes after {times[row - 1]}"
         raise DataError(
-            f"{place.row(row)}: time stamp {times[row]} {what}. Sort the rows by time and keep "
+            f"{location.row(row)}: time stamp {times[row]} {what}. Sort the rows by time and keep "
             "one row a time stamp."
         )
     if missing == "keep":
@@ -64,7 +64,7 @@ def regular(series: Series, missing: Missing, place: Place) -> Series:
     if (steps % step).any():
         row = int(np.flatnonzero(steps % step)[0]) + 1
         raise DataError(
-            f"{place.row(row)}: {steps[row - 1]} s after the row before; the usual step is "
+            f"{location.row(row)}: {steps[row - 1]} s after the row before; the usual step is "
             f"{step} s. Resample the series to one step."
         )
     if (steps == step).all():
@@ -74,7 +74,7 @@ def regular(series: Series, missing: Missing, place: Place) -> Series:
     inserted = total - len(times)
     if missing == "error":
         raise DataError(
-            f"{place.row(row)}: {steps[row - 1] // step - 1} steps are missing before "
+            f"{location.row(row)}: {steps[row - 1] // step - 1} steps are missing before "
             f"{times[row]} ({inserted} in all). Set missing: ffill, interpolate or zero to fill them."
         )
     at = (times - times[0]).astype(np.int64) // step
@@ -84,7 +84,7 @@ def regular(series: Series, missing: Missing, place: Place) -> Series:
     return replace(series, values=values, times=grid, inserted=inserted)
 
 
-def filled(series: Series, missing: Missing, place: Place) -> Series:
+def filled(series: Series, missing: Missing, location: Location) -> Series:
     """NaN filled as asked; leading ones take the first value that follows.
 
     Raises DataError with the first missing value where ``missing`` is error or keep.
@@ -96,12 +96,14 @@ def filled(series: Series, missing: Missing, place: Place) -> Series:
     label = series.names[column]
     if missing in ("error", "keep"):
         raise DataError(
-            f"{place.row(row)}: column '{label}' has no value ({int(gaps.sum())} missing in all). "
+            f"{location.row(row)}: column '{label}' has no value ({int(gaps.sum())} missing in all). "
             "Set missing: ffill, interpolate or zero to fill them."
         )
     empty = gaps.all(axis=0)
     if empty.any() and missing != "zero":
-        raise DataError(f"{place.where}: column '{series.names[int(np.argmax(empty))]}' has no value at all.")
+        raise DataError(
+            f"{location.where}: column '{series.names[int(np.argmax(empty))]}' has no value at all."
+        )
     frame = pd.DataFrame(series.values)
     if missing == "zero":
         frame = frame.fillna(0.0)
