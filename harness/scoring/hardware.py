@@ -68,7 +68,7 @@ def choose(view: StudyView, scored: pd.DataFrame, hardware: Hardware) -> Chosen:
     name = hardware.device_name if same else str(names.mode().iloc[0])
     rows = rows[names == name]
     clock = hardware.clock if same else clock_of(view, rows)
-    warnings = [] if len(alone) else [warnings.SHARED]
-    warnings += [] if same else [warnings.HARDWARE]
-    warnings += [warnings.MIXED] if len(rows) < len(good) else []
-    return Chosen(rows, clock, name, tuple(warnings))
+    found = [] if len(alone) else [warnings.SHARED]
+    found += [] if same else [warnings.HARDWARE]
+    found += [warnings.MIXED] if len(rows) < len(good) else []
+    return Chosen(rows, clock, name, tuple(found))

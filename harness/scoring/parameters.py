@@ -70,8 +70,8 @@ def _final_lines(
 ) -> tuple[Line, ...]:
     """Lines over cells, by the strictest of three groupings that draws most points in lines.
 
-    Cells belong together if their variants agree but for the parameter; or but for it and switches (true, false);
-    or if their labels agree up to a comma ("240 ms, timestep 5 ms").
+    Cells belong together if their variants agree but for the parameter; or but for it and switches (true,
+    false); or if their labels agree up to a comma ("240 ms, timestep 5 ms").
     """
     current = {str(name): winner(rows) for name, rows in final.groupby("cell")}
     final = final[final["config"].fillna("") == final["cell"].map(current)]

@@ -106,7 +106,7 @@ def _near(path: Path) -> str:
 def parse_yaml(text: str, file: str, location: str = "") -> Node | None:
     """The one document of a text, None if it is empty.
 
-    Locations are ``file:line``, or ``location`` everywhere where it is given (an override). Raises StudyFileError.
+    Locations are ``file:line``, or ``location`` where it is given (an override). Raises StudyFileError.
     """
     try:
         loader = _Loader(text)

@@ -167,7 +167,8 @@ def _numbers(frame: pd.DataFrame, location: Location) -> NDArray[np.float64]:
             found = str(cells.iloc[row])
             comma = 'Set decimal: ",". ' if _is_number(found.replace(",", ".")) else ""
             raise DataError(
-                f"{location.row(row)}: column '{column}': '{found}' is not a number. {comma or 'Correct it, '}"
+                f"{location.row(row)}: column '{column}': '{found}' is not a number. "
+                f"{comma or 'Correct it, '}"
                 + ("" if comma else "or choose the numeric columns with columns: [..].")
             )
     values: Any = frame.apply(pd.to_numeric).to_numpy(dtype=np.float64)
@@ -175,8 +176,8 @@ def _numbers(frame: pd.DataFrame, location: Location) -> NDArray[np.float64]:
     if infinite.any():
         row, at = (int(i[0]) for i in np.nonzero(infinite))
         raise DataError(
-            f"{location.row(row)}: column '{frame.columns[at]}' is infinite. Correct the cell, or empty it and "
-            "set missing: ffill, interpolate or zero."
+            f"{location.row(row)}: column '{frame.columns[at]}' is infinite. Correct the cell, or empty it "
+            "and set missing: ffill, interpolate or zero."
         )
     return np.ascontiguousarray(values)
 
