@@ -85,7 +85,7 @@ def make_rows(file: Path, trials: int) -> list[tuple[dict[str, Any], list[dict[s
             for epoch in range(1, EPOCHS + 1)
             for split, metric in metrics
         ]
-        facts = {"device": "cpu", "device_name": "a processor", "parameters": 4, "best_train_s": 2.0}
+        metadata = {"device": "cpu", "device_name": "a processor", "parameters": 4, "best_train_s": 2.0}
         test = {"loss": value, "accuracy": 0.9} if final else {}
         end = TrialEnd(
             State.COMPLETE,
@@ -95,7 +95,7 @@ def make_rows(file: Path, trials: int) -> list[tuple[dict[str, Any], list[dict[s
             test=test,
             train_s=2.0,
             train_cpu_s=2.0,
-            facts=facts,
+            metadata=metadata,
         )
         row = make.end_row(start, end, ())
         row |= {

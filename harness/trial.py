@@ -125,7 +125,7 @@ class TrialEnd:
     """How an attempt ended, with everything the trial row needs from the worker.
 
     ``values`` are the objectives' values at the selected epoch (empty unless COMPLETE or PRUNED);
-    ``test`` are the test metrics (final phase only); ``facts`` are machine and cost facts.
+    ``test`` are the test metrics (final phase only); ``metadata`` is of the machine and the costs.
     """
 
     state: State
@@ -143,7 +143,7 @@ class TrialEnd:
     prepare_s: float = 0.0
     checkpoint_s: float = 0.0
     wall_s: float = 0.0
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

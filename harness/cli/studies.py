@@ -215,10 +215,10 @@ def doctor() -> None:
     import torch
 
     from harness.contracts.places import cache_root
-    from harness.train import facts
+    from harness.train import metadata
 
-    console.print(f"python packages  {facts.packages()}", soft_wrap=True)
-    console.print(f"processor        {facts.cpu_name()}, {os.cpu_count()} cores")
+    console.print(f"python packages  {metadata.packages()}", soft_wrap=True)
+    console.print(f"processor        {metadata.cpu_name()}, {os.cpu_count()} cores")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     console.print(f"GPUs             {', '.join(gpus) or 'none: everything runs on the CPU'}")
     console.print(f"prepared data    {cache_root()}")

@@ -233,7 +233,7 @@ class Dataset(ABC):
     def split(self, arrays: Arrays, name: SplitName) -> Split:
         """One split over the memory-mapped arrays. Splits are disjoint and do not depend on a trial."""
 
-    def facts(self, arrays: Arrays) -> Mapping[str, Any]:
+    def metadata(self, arrays: Arrays) -> Mapping[str, Any]:
         """What was done to the data, as JSON values, recorded in every trial's row."""
         return {}
 

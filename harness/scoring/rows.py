@@ -149,9 +149,11 @@ def cost_of(rows: pd.DataFrame, curves: pd.DataFrame) -> Cost:
     def middle(column: str) -> float:
         return stats.spread(measured(rows, column)).median
 
-    facts = [parse(text, {}) for text in good["facts"]]
-    rules = [str(f[key]) for f in facts for key in f if key.startswith("energy") and isinstance(f[key], str)]
-    steps = [timesteps(parse(p, {}), f) for p, f in zip(good["params"], facts, strict=True)]
+    metadata = [parse(text, {}) for text in good["facts"]]
+    rules = [
+        str(f[key]) for f in metadata for key in f if key.startswith("energy") and isinstance(f[key], str)
+    ]
+    steps = [timesteps(parse(p, {}), f) for p, f in zip(good["params"], metadata, strict=True)]
     return Cost(
         parameters=middle("parameters"),
         firing_rate=middle("firing_rate"),
@@ -165,10 +167,10 @@ def cost_of(rows: pd.DataFrame, curves: pd.DataFrame) -> Cost:
     )
 
 
-def timesteps(params: Mapping[str, Any], facts: Mapping[str, Any]) -> float:
+def timesteps(params: Mapping[str, Any], metadata: Mapping[str, Any]) -> float:
     """The timesteps that a trial recorded as a fact or has as a parameter; NaN if neither says."""
-    if "timesteps" in facts:
-        return number(facts["timesteps"])
+    if "timesteps" in metadata:
+        return number(metadata["timesteps"])
     named = [v for k, v in sorted(params.items()) if k.rsplit(".", 1)[-1] in ("timesteps", "steps_t")]
     return number(named[0]) if named else math.nan
 

@@ -44,9 +44,9 @@ def timing_of(chosen: Chosen, curves: pd.DataFrame, metric: str) -> Timing:
     own = curves[curves["trial_id"].isin(chosen.rows["trial_id"])]
     table = clocks(chosen.rows, own, chosen.clock)
     curve = selecting_stages(chosen.rows, validation(own, metric))
-    facts = table.set_index("trial_id")
-    total = curve[chosen.clock].to_numpy(dtype=np.float64) + _lookup(curve, facts["offset"])
-    snn = without(total, _lookup(curve, facts["pretrain"]))
+    by_trial = table.set_index("trial_id")
+    total = curve[chosen.clock].to_numpy(dtype=np.float64) + _lookup(curve, by_trial["offset"])
+    snn = without(total, _lookup(curve, by_trial["pretrain"]))
     curve = curve[["trial_id", "epoch", "value"]].assign(total=total, snn=snn)
     return Timing(chosen, table, curve.sort_values(["trial_id", "epoch"], kind="stable"))
 
@@ -67,9 +67,9 @@ def clocks(rows: pd.DataFrame, curves: pd.DataFrame, clock: str) -> pd.DataFrame
     if clock == CPU_CLOCK:
         ratio = np.divide(cpu, own, out=np.ones_like(own), where=own > 0)
         parsed = [parse(text, {}) for text in rows["facts"]]
-        facts = [number(fact.get("inherited_cpu_s")) for fact in parsed]
-        pretrain_cpu = np.array([number(fact.get("pretrain_cpu_s")) for fact in parsed], dtype=np.float64)
-        known = np.where(within, _lookup(rows, last[CPU_CLOCK]) - cpu, np.array(facts, dtype=np.float64))
+        stated = [number(one.get("inherited_cpu_s")) for one in parsed]
+        pretrain_cpu = np.array([number(one.get("pretrain_cpu_s")) for one in parsed], dtype=np.float64)
+        known = np.where(within, _lookup(rows, last[CPU_CLOCK]) - cpu, np.array(stated, dtype=np.float64))
         estimated = (inherited > 0) & np.isnan(known)
         inherited = np.where(np.isnan(known), inherited * ratio, known)
         at_best = _cpu_at_best(rows, curves) + np.where(within, 0.0, inherited)

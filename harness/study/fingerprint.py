@@ -10,7 +10,7 @@ from harness import __version__
 from harness.errors import ResumeError
 from harness.ids import content_id
 from harness.studyfile.values import StudySpec
-from harness.train.facts import packages
+from harness.train.metadata import packages
 
 # Budgets may grow and placement may change between launches; the rest may not.
 _FREE_SEARCH = ("trials", "hours", "plateau")

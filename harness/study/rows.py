@@ -14,7 +14,7 @@ from harness.store.schemas import PARAM_PREFIX
 from harness.train.task import Task
 from harness.trial import EpochRow, Phase, State, TrialEnd
 
-_FACT_COLUMNS = (
+_METADATA_COLUMNS = (
     "pretrain_s",
     "best_train_s",
     "parameters",
@@ -76,10 +76,10 @@ def start_row(task: Task, *, label: str, searched: Mapping[str, Scalar], fingerp
 
 def end_row(begun: Mapping[str, Any], end: TrialEnd, limits: Sequence[float]) -> dict[str, Any]:
     """The same attempt, ended."""
-    facts = dict(end.facts)
-    columns = {name: facts.pop(name) for name in _FACT_COLUMNS if name in facts}
-    packages = facts.pop("packages", {})
-    facts.pop("cpus", None)
+    metadata = dict(end.metadata)
+    columns = {name: metadata.pop(name) for name in _METADATA_COLUMNS if name in metadata}
+    packages = metadata.pop("packages", {})
+    metadata.pop("cpus", None)
     test = dict(end.test)
     row = {
         **begun,
@@ -103,7 +103,7 @@ def end_row(begun: Mapping[str, Any], end: TrialEnd, limits: Sequence[float]) ->
         "wall_s": end.wall_s,
         "finished_at": now(),
         "packages": json.dumps(packages, sort_keys=True),
-        "facts": json.dumps(facts, sort_keys=True, default=str),
+        "facts": json.dumps(metadata, sort_keys=True, default=str),
         **columns,
     }
     return row

@@ -25,7 +25,7 @@ from harness.study.fork import copy_matching
 from harness.study.ledger import read_ledger
 from harness.study.rows import now
 from harness.studyfile.values import StudySpec
-from harness.train import facts
+from harness.train import metadata
 from harness.trial import State
 
 Watch = Callable[[StudyDirector], AbstractContextManager[object]]
@@ -114,8 +114,8 @@ class Study:
                 "protocol": json.dumps(protocol(self.spec)),
                 "text": self.spec.text,
                 "host": socket.gethostname(),
-                "git": facts.git_state(),
-                "packages": json.dumps(facts.packages(), sort_keys=True),
+                "git": metadata.git_state(),
+                "packages": json.dumps(metadata.packages(), sort_keys=True),
             }
         )
 

@@ -17,12 +17,12 @@ __all__ = ["PastCosts", "Plan", "describe_plan", "duration", "render_plan"]
 def render_plan(plan: Plan, console: Console) -> None:
     """Print a plan: protocol, cells, their parameters, what does not apply, the cost."""
     console.print(Text(f"study {plan.study}", style="bold"))
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim")
-    facts.add_column(overflow="fold")
+    protocol = Table.grid(padding=(0, 2))
+    protocol.add_column(style="dim")
+    protocol.add_column(overflow="fold")
     for word, text in plan.protocol:
-        facts.add_row(f"  {word}", Text(text))
-    console.print(facts)
+        protocol.add_row(f"  {word}", Text(text))
+    console.print(protocol)
     for cell in plan.cells:
         _cell(cell, console)
     for note in plan.notes:

@@ -44,7 +44,7 @@ class Access:
     def _arrays(self) -> Arrays:
         return prepared(self._dataset)
 
-    def facts(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """The file's digest, the splits' lengths, and what the data set says was done to the data."""
         known = {"sha256": self.card.sha256} if self.card.sha256 else {}
-        return {**known, "counts": list(self.card.counts), **self._dataset.facts(self._arrays)}
+        return {**known, "counts": list(self.card.counts), **self._dataset.metadata(self._arrays)}

@@ -14,7 +14,7 @@ import torch
 from harness.contracts.registry import load_plugins
 from harness.errors import DataError, HarnessError, StoreError, TrialError
 from harness.layers.heap import keep_freed_memory
-from harness.train import facts
+from harness.train import metadata
 from harness.train.loop import TrialLoop
 from harness.train.probes import ASSUMPTIONS
 from harness.train.task import Task
@@ -45,8 +45,8 @@ def run_attempt(task: Task) -> Generator[Report, bool, TrialEnd]:
         end = TrialEnd(State.FAILED, OUT_OF_MEMORY, _line(error))
     except Exception as error:  # a trial is code of strangers: whatever it raises is its row's reason
         trace = traceback.format_exc(limit=-6)
-        end = TrialEnd(State.FAILED, "error", _line(error), facts={"traceback": trace})
-    return replace(end, facts={**_machine(task, device), **end.facts})
+        end = TrialEnd(State.FAILED, "error", _line(error), metadata={"traceback": trace})
+    return replace(end, metadata={**_machine(task, device), **end.metadata})
 
 
 def _with_machine(
@@ -57,7 +57,7 @@ def _with_machine(
     try:
         report = next(run)
         while True:
-            so_far = replace(report.so_far, facts={**machine, **report.so_far.facts})
+            so_far = replace(report.so_far, metadata={**machine, **report.so_far.metadata})
             go_on = yield replace(report, so_far=so_far)
             report = run.send(go_on)
     except StopIteration as stop:
@@ -93,13 +93,13 @@ def clean_device(task: Task) -> torch.device:
 def _machine(task: Task, device: torch.device) -> dict[str, Any]:
     return {
         "device": device.type,
-        "device_name": facts.device_name(device),
+        "device_name": metadata.device_name(device),
         "cpus": task.resources.cpus,
         "gpu_share": task.resources.gpus,
-        "peak_mib": facts.peak_mib(device),
+        "peak_mib": metadata.peak_mib(device),
         "pid": os.getpid(),
         "threads": torch.get_num_threads(),
-        "packages": facts.packages(),
-        "git": facts.git_state(),
+        "packages": metadata.packages(),
+        "git": metadata.git_state(),
         "energy_assumptions": ASSUMPTIONS,
     }

@@ -41,7 +41,7 @@ class TrialLoop:
         self.stages = pipeline.stages(self.params, self.spec.epochs, self.spec.seed)
         with self.clocks.running("prepare"):
             self._open_splits()
-            self.data_facts = self.access.facts()
+            self.data_metadata = self.access.metadata()
         torch.manual_seed(derive_seed(self.spec.seed, "init"))
         with self.clocks.running("prepare"):
             self.learner = pipeline.learner(self._job(self.splits[self.spec.dataset.name][0]))
@@ -327,10 +327,10 @@ class TrialLoop:
             prepare_s=seconds["prepare"],
             checkpoint_s=seconds["checkpoint"],
             wall_s=self.clocks.wall,
-            facts=self._facts(),
+            metadata=self._metadata(),
         )
 
-    def _facts(self) -> dict[str, Any]:
+    def _metadata(self) -> dict[str, Any]:
         train, valid = self.splits[self.spec.dataset.name]
         at_best = self.progress.best_costs
         return {
@@ -340,7 +340,7 @@ class TrialLoop:
             "best_train_s": self.progress.best_train_s,
             "parameters": trainable(self.learner.model),
             "splits": {"train": train.digest, "valid": valid.digest},
-            "data": self.data_facts,
+            "data": self.data_metadata,
             **{name: at_best.get(name) for name in COSTS if name not in ("parameters", "train_s")},
         }
 

@@ -271,13 +271,13 @@ def test_what_was_done_to_the_series_is_a_fact(tmp_path, normalize, statistics):
     frame = table().drop(index=[10, 11])
     frame.loc[3, "a"] = np.nan
     data = own(written(tmp_path, frame), missing="ffill", normalize=normalize)
-    facts = data.facts(data.prepare())
-    assert facts["statistics"] == statistics
-    assert facts["normalize"] == normalize
-    assert facts["missing"] == "ffill"
-    assert (facts["filled"], facts["inserted"]) == (5, 2)
-    assert (facts["rows"], facts["variates"], facts["window"]) == (40, 2, 4)
-    assert facts["split"] == {"train": 0.6, "test": 0.2}
+    metadata = data.metadata(data.prepare())
+    assert metadata["statistics"] == statistics
+    assert metadata["normalize"] == normalize
+    assert metadata["missing"] == "ffill"
+    assert (metadata["filled"], metadata["inserted"]) == (5, 2)
+    assert (metadata["rows"], metadata["variates"], metadata["window"]) == (40, 2, 4)
+    assert metadata["split"] == {"train": 0.6, "test": 0.2}
 
 
 def test_unsorted_doubled_and_uneven_time_stamps(tmp_path):

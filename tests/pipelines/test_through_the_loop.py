@@ -83,7 +83,7 @@ def test_every_stage_has_its_clock_and_the_last_one_selects(tmp_path: Path, name
     }[name]
     assert stages == wanted
     assert all(seconds > 0 for _, seconds in end.stage_train_s)
-    assert 0 < end.facts["pretrain_s"] < end.train_s
+    assert 0 < end.metadata["pretrain_s"] < end.train_s
     assert end.best_epoch == len(stages), "the epoch of the last stage"
     assert {row.stage for row in rows} == set(stages)
     assert 0 <= dict(end.test)["accuracy"] <= 1
@@ -94,7 +94,7 @@ def test_a_second_trial_takes_the_first_one_s_ann_over_and_pays_for_it(tmp_path:
     rows, second = complete(task(tmp_path, "pipe-s", **{"optimizer.lr": 0.02}))
     assert first.inherited_s == 0
     assert second.inherited_s == dict(first.stage_train_s)["sharpen"]
-    assert second.facts["pretrain_s"] == second.inherited_s
+    assert second.metadata["pretrain_s"] == second.inherited_s
     assert min(row.train_s for row in rows if row.stage == "finetune") > second.inherited_s
     _, other = complete(task(tmp_path, "pipe-s", **{"sharpen.optimizer.lr": 0.02}))
     assert other.inherited_s == 0

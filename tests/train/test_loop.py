@@ -106,7 +106,7 @@ def test_a_shared_stage_is_trained_once_and_paid_by_all(tmp_path: Path) -> None:
     assert second is not None
     assert first.inherited_s == 0
     assert dict(first.stage_train_s)["pretrain"] == pytest.approx(second.inherited_s)
-    assert second.facts["pretrain_s"] == pytest.approx(second.inherited_s)
+    assert second.metadata["pretrain_s"] == pytest.approx(second.inherited_s)
     assert {row.stage for row in rows} == {"train"}
     assert min(row.train_s for row in rows) > second.inherited_s
     alone = make_task(tmp_path / "alone", pretrain_epochs=3)

@@ -220,7 +220,7 @@ def _targets(files: list[tuple[Path, str]]) -> tuple[NDArray[np.int64], NDArray[
     return y, test
 
 
-def _card(name: str, *, sha256: str, notes: str, **facts: Any) -> DatasetCard:
+def _card(name: str, *, sha256: str, notes: str, **fields: Any) -> DatasetCard:
     return DatasetCard(
         name=name,
         revision=sha256[:12],
@@ -230,5 +230,5 @@ def _card(name: str, *, sha256: str, notes: str, **facts: Any) -> DatasetCard:
         licence="CC BY 4.0",
         citation=_CITATION,
         notes=notes + "validation cut from train, stratified; sha256 is of names and sizes",
-        **facts,
+        **fields,
     )

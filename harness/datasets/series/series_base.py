@@ -94,7 +94,7 @@ class SeriesDataset(Dataset):
             arrays["time"] = time_features(series.times)
         return arrays
 
-    def facts(self, arrays: Arrays) -> Mapping[str, Any]:
+    def metadata(self, arrays: Arrays) -> Mapping[str, Any]:
         """How the series became windows, defaults included, and what was filled.
 
         ``statistics`` says which rows the normalisation saw: the papers' whole-series rules leak the test
