@@ -222,8 +222,8 @@ def export(
 def _export_csv(store: ResultStore, study: str, folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     tables = {"trials": store.trials(study), "epochs": store.epochs(study), "studies": store.studies(study)}
-    for name, frame in tables.items():
-        frame.to_csv(folder / f"{name}.csv", index=False)
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
     return f"tables  {folder}"
 
 

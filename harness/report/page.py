@@ -14,11 +14,11 @@ from harness.report.page_html import Content, render_page
 from harness.report.tables import render_csv, render_latex, render_markdown
 from harness.scoring.curves import LineSet, time_curves
 from harness.scoring.families import families, is_histogram
-from harness.scoring.frames import last_attempts, study_view
 from harness.scoring.leaderboard import leaderboard
 from harness.scoring.parameters import parameter_curves, swept
 from harness.scoring.published import default_folder, load_published
 from harness.scoring.search import Importance, histories, rank_correlations
+from harness.scoring.tables import last_attempts, study_view
 
 IMPORTANCE = "share of the objective's variance"
 CORRELATION = "squared rank correlation with the objective (one parameter at a time)"

@@ -14,8 +14,8 @@ from harness.report.layout import legend_layout
 from harness.report.notes import notes
 from harness.report.page_style import CSS
 from harness.scoring.curves import CurveSet, LineSet
-from harness.scoring.frames import StudyView
 from harness.scoring.search import History, Importance
+from harness.scoring.tables import StudyView
 from harness.scoring.values import Board, Group
 
 SHORT, LONG = 22, 60

@@ -14,10 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.scoring import stats
-from harness.scoring.frames import KEY, last_attempts, number, study_view
 from harness.scoring.leaderboard import tables_of
 from harness.scoring.rows import CellRows
 from harness.scoring.scoring import Table
+from harness.scoring.tables import KEY, last_attempts, number, study_view
 
 POINTS = 400
 Floats = NDArray[np.float64]

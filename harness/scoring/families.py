@@ -9,9 +9,9 @@ import pandas as pd
 
 from harness.scoring import stats
 from harness.scoring.curves import Line, LineSet, Point
-from harness.scoring.frames import last_attempts, number, parse, study_view
 from harness.scoring.leaderboard import tables_of
 from harness.scoring.rows import FORECAST_METRICS, CellRows
+from harness.scoring.tables import last_attempts, number, parse, study_view
 
 HISTOGRAMS = ("delay_histogram", "delay_share")
 FIRST = ("accuracy", "loss", *FORECAST_METRICS)

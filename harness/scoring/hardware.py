@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness.scoring import warnings
-from harness.scoring.frames import StudyView
+from harness.scoring.tables import StudyView
 from harness.scoring.values import RowWarning
 
 CPU_CLOCK, WALL_CLOCK = "train_cpu_s", "train_s"

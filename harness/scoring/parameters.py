@@ -12,8 +12,8 @@ import pandas as pd
 from harness.errors import HarnessError
 from harness.scoring import stats
 from harness.scoring.curves import Line, LineSet, Point
-from harness.scoring.frames import CellInfo, StudyView, last_attempts, number, parse, study_view
 from harness.scoring.rows import seed_scores, winner
+from harness.scoring.tables import CellInfo, StudyView, last_attempts, number, parse, study_view
 
 BINS = 12
 Settings = tuple[tuple[str, str], ...]

@@ -25,15 +25,15 @@ def load_published(folder: str | Path) -> pd.DataFrame:
 
     Raises ForeignFileError for a csv that cannot be parsed.
     """
-    frames = []
+    parts = []
     for path in sorted(Path(folder).glob("*.csv")):
         try:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+            part = pd.read_csv(path, dtype=str, keep_default_na=False)
         except (OSError, ValueError) as error:
             raise ForeignFileError(f"{path}: not a csv of published numbers: {error}") from None
-        if set(COLUMNS) <= set(frame.columns):
-            frames.append(frame[list(COLUMNS)])
-    table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS), dtype=str)
+        if set(COLUMNS) <= set(part.columns):
+            parts.append(part[list(COLUMNS)])
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS), dtype=str)
     for name in ("value", "spread"):
         table[name] = pd.to_numeric(table[name], errors="coerce").astype("float64")
     return table

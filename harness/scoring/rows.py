@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from harness.scoring import stats
-from harness.scoring.frames import KEY, CellInfo, StudyView, number, parse
 from harness.scoring.stats import Summary
+from harness.scoring.tables import KEY, CellInfo, StudyView, number, parse
 from harness.scoring.values import Budget, Cost, ParetoPoint, SeedScore
 
 FORECAST_METRICS = ("r2", "rse", "mae", "mse")

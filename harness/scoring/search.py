@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.scoring.frames import FINAL_STATES, CellInfo, StudyView
+from harness.scoring.tables import FINAL_STATES, CellInfo, StudyView
 
 PREFIX = "param."
 SHOWN = 2000

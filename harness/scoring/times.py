@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from harness.ids import derive_seed
 from harness.scoring import stats
-from harness.scoring.frames import number, parse
 from harness.scoring.hardware import CPU_CLOCK, WALL_CLOCK, Chosen
+from harness.scoring.tables import number, parse
 from harness.scoring.values import TargetTime, Times
 
 Floats = NDArray[np.float64]

@@ -19,9 +19,9 @@ def plain(row: dict[Any, Any]) -> dict[str, Any]:
     return {str(key): None if _missing(value) else value for key, value in row.items()}
 
 
-def keys(frame: pd.DataFrame) -> list[Key]:
+def keys(rows: pd.DataFrame) -> list[Key]:
     """(trial, attempt) of every row."""
-    return list(zip(frame["trial_id"].tolist(), frame["attempt"].tolist(), strict=True))
+    return list(zip(rows["trial_id"].tolist(), rows["attempt"].tolist(), strict=True))
 
 
 def adopt(here: pd.DataFrame, there: pd.DataFrame) -> Iterator[tuple[Key, dict[str, Any]]]:

@@ -121,10 +121,10 @@ class ResultStore:
     def _read(self, table: str, study: str | None, wanted: tables.Wanted) -> pd.DataFrame:
         studies = self.files.folders(table) if study is None else [study]
         parts = [part for name in studies for part in self._parts(table, name, wanted)[1]]
-        frame: pd.DataFrame = tables.concat(table, parts, wanted.columns).to_pandas(
+        found: pd.DataFrame = tables.concat(table, parts, wanted.columns).to_pandas(
             strings_to_categorical=False, self_destruct=True
         )
-        return frame
+        return found
 
     def _parts(
         self, table: str, study: str, wanted: tables.Wanted = tables.ALL

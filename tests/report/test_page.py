@@ -17,14 +17,14 @@ from harness.report.charts import importance_figure
 from harness.report.figures import learning_figure, time_accuracy_figure
 from harness.report.page import write_report
 from harness.scoring.curves import time_curves
-from harness.scoring.frames import last_attempts, study_view
 from harness.scoring.search import histories, rank_correlations
+from harness.scoring.tables import last_attempts, study_view
 from tests.scoring.synthetic import Tables, cell, curve, failed, race, trial
 
 
-def searched(frames: tuple[pd.DataFrame, ...]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def searched(as_tables: tuple[pd.DataFrame, ...]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The tables with the searched parameters as columns, as the store adds them."""
-    trials, epochs, studies = frames
+    trials, epochs, studies = as_tables
     rates = [json.loads(params).get("optimizer.lr") for params in trials["params"]]
     names = ["tpe" if i % 2 else "random" for i in range(len(trials))]
     return trials.assign(**{"param.optimizer.lr": rates, "param.kind": names}), epochs, studies
@@ -44,7 +44,7 @@ def full() -> Tables:
 
 
 def test_the_whole_report(tmp_path: Path) -> None:
-    page = write_report(*searched(full().frames()), study="demo", out_dir=tmp_path / "out")
+    page = write_report(*searched(full().as_tables()), study="demo", out_dir=tmp_path / "out")
     names = {path.name for path in page.parent.iterdir()}
     assert {"index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex"} <= names
     assert {"time-accuracy.png", "time-accuracy.svg", "learning.png"} <= names
@@ -73,14 +73,14 @@ def test_hostile_text_is_escaped(tmp_path: Path) -> None:
     label = "<script>alert('x')</script>"
     tables = Tables(cells=[cell(label=label)])
     tables.add(trial(seed=1, label=label, params=json.dumps({"note": "</script><b>"})), [0.5, 0.6])
-    text = write_report(*tables.frames(), study="demo", out_dir=tmp_path).read_text(encoding="utf-8")
+    text = write_report(*tables.as_tables(), study="demo", out_dir=tmp_path).read_text(encoding="utf-8")
     assert label not in text
     assert "</script><b>" not in text
 
 
 @pytest.mark.parametrize("rows", [[], [failed(seed=1)], [trial(seed=1)], [trial(phase="search", value=None)]])
 def test_pages_of_studies_with_little_in_them(tmp_path: Path, rows: list[dict[str, object]]) -> None:
-    page = write_report(*Tables(trials=rows).frames(), study="demo", out_dir=tmp_path)
+    page = write_report(*Tables(trials=rows).as_tables(), study="demo", out_dir=tmp_path)
     text = page.read_text(encoding="utf-8")
     assert "nan" not in text[: text.index("<script>")].lower().replace("provenance", "")
 
@@ -89,7 +89,7 @@ def test_figures_of_several_data_sets_are_named(tmp_path: Path) -> None:
     tables = Tables(cells=[cell(), cell("vowels/direct")])
     for name in ("digits", "vowels"):
         tables.add(trial(cell=f"{name}/direct", dataset=name, seed=1), [0.5, 0.6])
-    curves = time_curves(*tables.frames(), study="demo")
+    curves = time_curves(*tables.as_tables(), study="demo")
     found = time_accuracy_figure(curves, tmp_path / "ta")
     assert [p.name for p in found] == ["ta-digits.png", "ta-digits.svg", "ta-vowels.png", "ta-vowels.svg"]
     assert [p.name for p in learning_figure(curves[0], tmp_path / "sub" / "l")] == ["l.png", "l.svg"]
@@ -97,7 +97,7 @@ def test_figures_of_several_data_sets_are_named(tmp_path: Path) -> None:
 
 
 def test_figures_repeat_to_the_byte(tmp_path: Path) -> None:
-    curves = time_curves(*race(seeds=2).frames(), study="demo")
+    curves = time_curves(*race(seeds=2).as_tables(), study="demo")
     first, again = (time_accuracy_figure(curves, tmp_path / name) for name in ("a", "b"))
     assert first[1].read_bytes() == again[1].read_bytes()
     assert importance_figure({}, tmp_path / "empty")[0].exists()
@@ -110,7 +110,7 @@ def test_search_history_and_rank_correlations() -> None:
         lr, state = float(rng.uniform(0, 1)), "PRUNED" if number == 7 else "COMPLETE"
         row = trial(phase="search", number=number, value=99.0 if number == 7 else lr**3, state=state)
         tables.add(row | {"params": json.dumps({"optimizer.lr": lr})})
-    trials, _, studies = searched(tables.frames())
+    trials, _, studies = searched(tables.as_tables())
     view, own = study_view(studies, "demo"), last_attempts(trials, "demo")
     (found,) = histories(view, own)
     assert found.number == tuple(range(30))

@@ -27,7 +27,7 @@ def board() -> Board:
     tables = race()
     lost = next(t for t in tables.trials if t["cell"] == "digits/ann" and t["seed"] == 104)
     tables.trials[tables.trials.index(lost)] = failed(cell="digits/ann", pipeline="ann", seed=104)
-    return leaderboard(*tables.frames(), study="demo")
+    return leaderboard(*tables.as_tables(), study="demo")
 
 
 def terminal(board: Board, width: int) -> str:
@@ -91,7 +91,7 @@ def test_markdown_tables_are_rectangular(board: Board) -> None:
 def test_latex_escapes_and_balances() -> None:
     tables = Tables(cells=[cell(label="a_b & 100% #1")])
     tables.add(trial(seed=1))
-    text = render_latex(leaderboard(*tables.frames(), study="demo"))
+    text = render_latex(leaderboard(*tables.as_tables(), study="demo"))
     assert r"a\_b \& 100\% \#1" in text
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") > 0
     for line in text.splitlines():
@@ -115,7 +115,7 @@ def test_csv_has_every_number_unrounded(board: Board) -> None:
 def test_provisional_boards_say_so_everywhere() -> None:
     tables = race()
     tables.trials = [t for t in tables.trials if t["phase"] == "search"]
-    board = leaderboard(*tables.frames(), study="demo")
+    board = leaderboard(*tables.as_tables(), study="demo")
     for text in (render_markdown(board), render_latex(board), terminal(board, 120)):
         assert "validation, one seed: not a result" in text
     assert "True" in render_csv(board)
@@ -124,7 +124,7 @@ def test_provisional_boards_say_so_everywhere() -> None:
 def test_published_rows_are_marked_and_apart() -> None:
     tables = Tables(cells=[cell("shd/direct")])
     tables.add(trial(cell="shd/direct", dataset="shd", seed=1))
-    board = leaderboard(*tables.frames(), study="demo", published=load_published(FOLDER))
+    board = leaderboard(*tables.as_tables(), study="demo", published=load_published(FOLDER))
     text = render_markdown(board)
     assert "Published numbers on shd, not ranked with ours" in text
     assert len(board.groups[0].rows) == 1
@@ -134,7 +134,7 @@ def test_published_rows_are_marked_and_apart() -> None:
 
 def test_empty_and_hostile_boards_render() -> None:
     for tables in (Tables(), Tables(cells=[cell(chance=None)], trials=[failed(seed=1)])):
-        board = leaderboard(*tables.frames(), study="demo")
+        board = leaderboard(*tables.as_tables(), study="demo")
         for text in (render_markdown(board), render_latex(board), render_csv(board), terminal(board, 120)):
             assert "direct" in text
             assert "nan" not in text.replace("Leaderboard", "").lower()
@@ -146,7 +146,7 @@ def test_many_cells_are_compared_with_the_best_only_in_compact_form() -> None:
     for i, name in enumerate(names):
         for seed in range(3):
             tables.add(trial(cell=name, seed=seed, test_value=0.5 + 0.05 * i + 0.01 * seed))
-    (group,) = leaderboard(*tables.frames(), study="demo").groups
+    (group,) = leaderboard(*tables.as_tables(), study="demo").groups
     assert len(group.differences) == 21
     assert len(pairs(group).rows) == 21
     assert len(pairs(group, compact=True).rows) == 6
@@ -158,7 +158,7 @@ def test_two_seeds_separate_no_gap() -> None:
     for seed, (one, other) in enumerate([(0.2, 0.9), (0.9, 0.3)]):
         tables.add(trial(seed=seed, test_value=one))
         tables.add(trial(seed=seed, test_value=other, cell="digits/ann"))
-    text = render_markdown(leaderboard(*tables.frames(), study="demo"))
+    text = render_markdown(leaderboard(*tables.as_tables(), study="demo"))
     assert "none, there are too few seeds" in text
 
 
@@ -172,7 +172,7 @@ def test_a_narrow_terminal_leaves_out_columns_and_breaks_no_number() -> None:
     said = {}
     for width in (60, 80, 140):
         console = Console(file=io.StringIO(), width=width)
-        render_terminal(leaderboard(*tables.frames(), study="demo"), console)
+        render_terminal(leaderboard(*tables.as_tables(), study="demo"), console)
         said[width] = console.file.getvalue()  # type: ignore[attr-defined]
         assert "nlinear-ridge" in said[width]
         assert all(len(line) <= width for line in said[width].splitlines())

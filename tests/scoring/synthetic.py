@@ -17,8 +17,8 @@ from harness.store.schemas import EPOCHS, STUDIES, TRIALS
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def frame(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pd.DataFrame:
-    """A frame as the store returns it: every column of the schema, nulls where a row says nothing."""
+def as_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pd.DataFrame:
+    """A table as the store returns it: every column of the schema, nulls where a row says nothing."""
     full = [{name: row.get(name) for name in schema.names} for row in rows]
     return pa.Table.from_pylist(full, schema=schema).to_pandas()
 
@@ -98,7 +98,7 @@ class Tables:
         self.epochs += curve(row, values)
         return row
 
-    def frames(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    def as_tables(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         """(trials, epochs, studies) with the exact schema."""
         protocol = {
             "objectives": ["accuracy max"], "limits": {}, "target": None, "baseline": None, "seed": 0,
@@ -114,7 +114,7 @@ class Tables:
             }
             for i in range(self.launches)
         ]  # fmt: skip
-        return frame(self.trials, TRIALS), frame(self.epochs, EPOCHS), frame(launches, STUDIES)
+        return as_table(self.trials, TRIALS), as_table(self.epochs, EPOCHS), as_table(launches, STUDIES)
 
 
 def saturating(top: float, n: int, rng: np.random.Generator, speed: float = 1.5) -> list[float]:

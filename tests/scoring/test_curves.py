@@ -11,13 +11,13 @@ import pytest
 from harness.errors import HarnessError
 from harness.scoring.curves import CurveSet, Steps, over_seeds, time_curves
 from harness.scoring.families import families
-from harness.scoring.frames import last_attempts, study_view
 from harness.scoring.parameters import parameter_curves, swept
+from harness.scoring.tables import last_attempts, study_view
 from tests.scoring.synthetic import Tables, cell, curve, failed, race, trial
 
 
 def curves_of(tables: Tables) -> CurveSet:
-    (found,) = time_curves(*tables.frames(), study="demo")
+    (found,) = time_curves(*tables.as_tables(), study="demo")
     return found
 
 
@@ -90,7 +90,7 @@ def sweep(phase: str) -> Tables:
 
 
 def test_a_parameter_swept_over_cells_is_one_line_over_seeds() -> None:
-    trials, _, studies = sweep("final").frames()
+    trials, _, studies = sweep("final").as_tables()
     (found,) = parameter_curves(trials, studies, study="demo", parameter="delay.max")
     (line,) = found.lines
     assert (found.split, found.note, found.scale, line.label) == ("test", "", 100.0, "delays")
@@ -104,7 +104,7 @@ def test_a_searched_parameter_shows_the_best_and_says_what_it_is() -> None:
     for number in range(60):
         lr = 10 ** (-4 + number / 20)
         tables.add(trial(phase="search", number=number, value=0.9 - lr, params=json.dumps({"lr": lr})))
-    trials, _, studies = tables.frames()
+    trials, _, studies = tables.as_tables()
     (found,) = parameter_curves(trials, studies, study="demo", parameter="lr")
     (line,) = found.lines
     assert "not a result" in found.note
@@ -127,7 +127,7 @@ def test_families_are_averaged_at_the_best_epoch() -> None:
             ("ts/a1", [0.1, 0.2]),
         ):
             tables.epochs += curve(row, values, metric=name)
-    found = {one.y_name: one for one in families(*tables.frames(), study="demo")}
+    found = {one.y_name: one for one in families(*tables.as_tables(), study="demo")}
     assert set(found) == {"delay_histogram", "accuracy"}
     assert [(p.x, p.value) for p in found["delay_histogram"].lines[0].points] == [(3.0, 1.5), (10.0, 5.0)]
     assert (found["accuracy"].x_name, found["accuracy"].scale) == ("timesteps", 100.0)
@@ -146,7 +146,7 @@ def test_families_come_from_the_test_split_where_it_has_them_and_from_the_last_e
         tables.epochs += curve(row, [0.1, 0.1], metric="accuracy_t8")
         last = curve(row, [0.0, 0.25])[1]
         tables.epochs.append(last | {"metric": "delay_share/03"})
-    found = {one.y_name: one for one in families(*tables.frames(), study="demo")}
+    found = {one.y_name: one for one in families(*tables.as_tables(), study="demo")}
     assert set(found) == {"accuracy", "r2", "delay_share"}
     assert (found["accuracy"].split, found["accuracy"].lines[0].points[0].value) == (
         "test",
@@ -174,7 +174,7 @@ def variants(*settings: tuple[str, dict[str, object]]) -> Tables:
 
 
 def lines_of(tables: Tables, parameter: str) -> dict[str, list[float]]:
-    trials, _, studies = tables.frames()
+    trials, _, studies = tables.as_tables()
     (found,) = parameter_curves(trials, studies, study="demo", parameter=parameter)
     return {line.label: [p.x for p in line.points] for line in found.lines}
 
@@ -200,5 +200,5 @@ def test_switches_do_not_split_a_line() -> None:
         ("none", {"neuron": "lif"}),
     )
     assert lines_of(tables, "ratio") == {"neuron lif": [0.1, 0.4], "neuron ts": [0.1, 0.4]}
-    trials, _, studies = tables.frames()
+    trials, _, studies = tables.as_tables()
     assert swept(study_view(studies, "demo"), last_attempts(trials, "demo")) == ("ratio",)

@@ -82,7 +82,7 @@ def forecasting() -> Tables:
 def scored() -> dict[str, Any]:
     """Both boards as plain JSON values; NaN and infinities as text."""
     boards = {"classification": classification(), "forecasting": forecasting()}
-    return {name: plain(asdict(leaderboard(*t.frames(), study="demo"))) for name, t in boards.items()}
+    return {name: plain(asdict(leaderboard(*t.as_tables(), study="demo"))) for name, t in boards.items()}
 
 
 def plain(value: Any) -> Any:

@@ -18,11 +18,11 @@ from harness.scoring.leaderboard import TRIVIAL, leaderboard
 from harness.scoring.published import COLUMNS
 from harness.scoring.values import Board, Row
 from harness.store.schemas import EPOCHS, STUDIES, TRIALS
-from tests.scoring.synthetic import START, Tables, cell, curve, failed, frame, race, trial
+from tests.scoring.synthetic import START, Tables, as_table, cell, curve, failed, race, trial
 
 
 def board_of(tables: Tables, **options: object) -> Board:
-    return leaderboard(*tables.frames(), study="demo", **options)  # type: ignore[arg-type]
+    return leaderboard(*tables.as_tables(), study="demo", **options)  # type: ignore[arg-type]
 
 
 def only(tables: Tables, **options: object) -> Row:
@@ -460,12 +460,14 @@ def test_each_cell_is_judged_by_its_own_objective() -> None:
     assert (digits.metric, digits.maximize, ett.metric, ett.maximize) == ("accuracy", True, "rse", False)
     assert ett.rows[0].label == "nlinear-ridge"
     assert ett.rows[-1].label == "train-mean"
-    found = {one.dataset: (one.metric, one.maximize) for one in time_curves(*tables.frames(), study="demo")}
+    found = {
+        one.dataset: (one.metric, one.maximize) for one in time_curves(*tables.as_tables(), study="demo")
+    }
     assert found == {"digits": ("accuracy", True), "ett": ("rse", False)}
     with pytest.raises(HarnessError, match="is for one metric"):
         board_of(tables, target=0.5)
     assert board_of(tables, target=0.5, dataset="ett").groups[0].targets == (0.5,)
-    status = study_status(*(tables.frames()[i] for i in (0, 2)), "demo")
+    status = study_status(*(tables.as_tables()[i] for i in (0, 2)), "demo")
     best = {one.cell: one.best for one in status.cells}
     assert best["ett/nlinear-ridge"] == 0.5
 
@@ -482,11 +484,11 @@ def test_groups_by_data_set_and_unknown_names() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'vowels'"):
         board_of(tables, dataset="vowel")
     with pytest.raises(UnknownNameError, match="Did you mean 'demo'"):
-        leaderboard(*tables.frames(), study="dem")
+        leaderboard(*tables.as_tables(), study="dem")
 
 
 def test_empty_tables() -> None:
-    nothing = frame([], TRIALS), frame([], EPOCHS), frame([], STUDIES)
+    nothing = as_table([], TRIALS), as_table([], EPOCHS), as_table([], STUDIES)
     with pytest.raises(HarnessError, match="no study"):
         leaderboard(*nothing, study="demo")
     row = only(Tables())
@@ -528,7 +530,7 @@ def test_values_are_frozen_and_the_last_launch_counts() -> None:
 
 
 def test_rows_order_changes_nothing() -> None:
-    trials, epochs, studies = race().frames()
+    trials, epochs, studies = race().as_tables()
     epochs = epochs[epochs["metric"] == "accuracy"]  # layers are listed as the network wrote them
     plain = leaderboard(trials, epochs, studies, study="demo")
     mixed = leaderboard(
