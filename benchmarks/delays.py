@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from harness.contracts import DatasetCard, Job, Stage
 from harness.layers.delay import DelayLayer, DelaySpec, Problem, backend_rule, convolve, explain, rounded
-from harness.layers.heap import keep_freed_memory
+from harness.layers.malloc import keep_freed_memory
 from harness.pipelines.delays.delays import Delays
 from harness.pipelines.delays.delays_params import PUBLISHED
 

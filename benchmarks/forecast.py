@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.contracts import Batch, DatasetCard, Job, Learner, Stage
-from harness.layers.heap import keep_freed_memory
+from harness.layers.malloc import keep_freed_memory
 from harness.models.forecast.units import Held
 from harness.neurons.lif import LIF
 from harness.neurons.ts_lif import TSLIF, TSLIFParams

@@ -13,7 +13,7 @@ import torch
 
 from harness.contracts.registry import load_plugins
 from harness.errors import DataError, HarnessError, StoreError, TrialError
-from harness.layers.heap import keep_freed_memory
+from harness.layers.malloc import keep_freed_memory
 from harness.train import metadata
 from harness.train.loop import TrialLoop
 from harness.train.probes import ASSUMPTIONS

@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from harness.layers.heap import keep_freed_memory
+from harness.layers.malloc import keep_freed_memory
 
 _FAULTS = """
 import resource, torch
-from harness.layers.heap import keep_freed_memory
+from harness.layers.malloc import keep_freed_memory
 if {keep}:
     assert keep_freed_memory()
 def touch():
