@@ -18,7 +18,7 @@ import numpy as np
 
 from harness import __version__
 from harness.contracts.data import Arrays, Dataset
-from harness.contracts.places import cache_root
+from harness.contracts.paths import cache_root
 from harness.errors import DataError
 from harness.ids import content_id
 

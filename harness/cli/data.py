@@ -49,7 +49,7 @@ def list_() -> None:
 def prepare(name: Annotated[str, typer.Argument(help="A data set.")]) -> None:
     """Make the memory-mapped arrays of a data set, as the first trial on this node would."""
     from harness.cache import prepared
-    from harness.contracts.places import cache_root
+    from harness.contracts.paths import cache_root
     from harness.contracts.registry import dataset
 
     arrays = prepared(dataset(name)())

@@ -214,7 +214,7 @@ def doctor() -> None:
 
     import torch
 
-    from harness.contracts.places import cache_root
+    from harness.contracts.paths import cache_root
     from harness.train import metadata
 
     console.print(f"python packages  {metadata.packages()}", soft_wrap=True)
