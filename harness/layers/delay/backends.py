@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from harness.errors import UnknownNameError
 from harness.layers.delay import dft
-from harness.layers.delay.products import fast_products
+from harness.layers.delay.long_kernel_matmul import fast_matmul
 
 Backend = Literal["auto", "conv1d", "fft", "dft"]
 BACKENDS: tuple[str, ...] = get_args(Backend)
@@ -67,14 +67,14 @@ def backend_rule(problem: Problem) -> Backend:
     """
     if problem.device != "cpu":
         return "conv1d"
-    if not fast_products():
+    if not fast_matmul():
         return "fft" if problem.direct > 8 * problem.transformed else "conv1d"
     return "dft" if DFT_RATE * problem.direct > problem.transformed else "conv1d"
 
 
 def explain(device: str = "cpu") -> tuple[str, ...]:
     """The rule in words and its choice for the paper's layers, one line each."""
-    product = "oneDNN" if fast_products() else "torch.mm"
+    product = "oneDNN" if fast_matmul() else "torch.mm"
     lines = [
         f"delay layers on {device}: matrix products by {product}; 'dft' where its multiplications, "
         f"calls counted as {CALL_COST:.0e} each, are below {DFT_RATE:g} x those of conv1d"

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from harness.layers.delay.products import rows_times
+from harness.layers.delay.long_kernel_matmul import rows_times
 
 THREE_FROM = 8_000_000
 """Multiplications of one real product (B * I * O) from which three of them beat four."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from harness.layers.wide_conv import LastAxisConv
+from harness.layers.long_kernel_conv import LastAxisConv
 from harness.models.forecast.units import Maker
 
 

@@ -35,6 +35,6 @@ def rows_times(x: Tensor, w: Tensor) -> Tensor:
     return out
 
 
-def fast_products() -> bool:
+def fast_matmul() -> bool:
     """Whether oneDNN's product is there."""
     return _onednn() is not None

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn.functional import conv2d
 
-from harness.layers.wide_conv import WIDE, conv_last_axis
+from harness.layers.long_kernel_conv import LONG_KERNEL, conv_last_axis
 
 
-@pytest.mark.parametrize("taps", [1, WIDE - 1, WIDE, 16])
+@pytest.mark.parametrize("taps", [1, LONG_KERNEL - 1, LONG_KERNEL, 16])
 @pytest.mark.parametrize("dilation", [1, 2, 4])
 def test_equals_the_convolution(taps: int, dilation: int) -> None:
     generator = torch.Generator().manual_seed(taps + dilation)
@@ -26,7 +26,7 @@ def test_equals_the_convolution(taps: int, dilation: int) -> None:
 
 
 def test_bf16_takes_the_ordinary_one() -> None:
-    x, w = torch.randn(2, 3, 1, 40).requires_grad_(), torch.randn(4, 3, 1, WIDE).requires_grad_()
+    x, w = torch.randn(2, 3, 1, 40).requires_grad_(), torch.randn(4, 3, 1, LONG_KERNEL).requires_grad_()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         out = conv_last_axis(x, w)
     assert out.dtype == torch.bfloat16
@@ -36,7 +36,7 @@ def test_bf16_takes_the_ordinary_one() -> None:
 
 
 def test_a_window_as_long_as_the_kernel_and_a_part_that_needs_no_gradient() -> None:
-    x, w = torch.randn(2, 3, 1, WIDE), torch.randn(4, 3, 1, WIDE).requires_grad_()
+    x, w = torch.randn(2, 3, 1, LONG_KERNEL), torch.randn(4, 3, 1, LONG_KERNEL).requires_grad_()
     out = conv_last_axis(x, w)
     assert out.shape == (2, 4, 1, 1)
     out.sum().backward()
