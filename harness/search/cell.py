@@ -10,10 +10,10 @@ import optuna
 from harness.errors import HarnessError
 from harness.ids import derive_seed
 from harness.search import export, pruners, ranking
+from harness.search.conditional_space import ConditionalSpace, Point
 from harness.search.evolution import CmaesSampler
 from harness.search.genetic import Nsga2Sampler
 from harness.search.history import History, Record
-from harness.search.layout import Layout, Point
 from harness.search.models import ModelSampler
 from harness.search.sampler import Asking, Sampler
 from harness.search.uniform import GridSampler, QmcSampler, RandomSampler
@@ -48,7 +48,7 @@ class CellSearch:
         start: tuple[Params, ...] = (),
     ) -> None:
         _check(plan, objectives)
-        self._layout = Layout(space, fixed)
+        self._conditional_space = ConditionalSpace(space, fixed)
         self._plan = plan
         self._objectives = objectives
         self._seed = seed
@@ -56,11 +56,11 @@ class CellSearch:
         self._sampler = self._make_sampler()
         self._rule = pruners.rule(plan.pruner, epochs=plan.epochs, seed=seed)
         self._curves = pruners.Curves(objectives[0].maximize)
-        self._history = History(self._layout, objectives)
+        self._history = History(self._conditional_space, objectives)
 
     def load(self, records: Iterable[Record]) -> None:
         """Forget everything and begin with these records, in whatever order they come."""
-        self._history = History(self._layout, self._objectives)
+        self._history = History(self._conditional_space, self._objectives)
         self._history.add(records)
 
     def add(self, record: Record) -> None:
@@ -108,36 +108,36 @@ class CellSearch:
         return export.study(self._history, name=name, storage=storage)
 
     def _make_sampler(self) -> Sampler:
-        layout, objectives, startup = self._layout, self._objectives, self._plan.startup
+        conditional_space, objectives, startup = self._conditional_space, self._objectives, self._plan.startup
         match self._plan.sampler:
             case "tpe":
-                return ModelSampler(layout, objectives, startup=startup, kind="tpe")
+                return ModelSampler(conditional_space, objectives, startup=startup, kind="tpe")
             case "gp":
-                return ModelSampler(layout, objectives, startup=startup, kind="gp")
+                return ModelSampler(conditional_space, objectives, startup=startup, kind="gp")
             case "cmaes":
-                return CmaesSampler(layout, objectives, startup=startup, seed=self._seed)
+                return CmaesSampler(conditional_space, objectives, startup=startup, seed=self._seed)
             case "nsga2":
-                return Nsga2Sampler(layout)
+                return Nsga2Sampler(conditional_space)
             case "qmc":
-                return QmcSampler(layout, self._seed)
+                return QmcSampler(conditional_space, self._seed)
             case "random":
-                return RandomSampler(layout)
+                return RandomSampler(conditional_space)
             case "grid":
-                return GridSampler(layout)
+                return GridSampler(conditional_space)
 
     def _complete(self, index: int, point: Params) -> Point:
         """A start point with what exists only; values it leaves open are drawn by a named seed."""
         rng = np.random.default_rng(derive_seed(self._seed, "start", index))
-        return self._layout.draw(rng, point)
+        return self._conditional_space.draw(rng, point)
 
     def _unexplored(self, number: int) -> Point | None:
         """A point that no record has: by chance, else the first in the order of the space."""
         rng = np.random.default_rng(derive_seed(self._seed, "ask", number, "unexplored"))
         for _ in range(DRAWS):
-            point = self._layout.draw(rng)
+            point = self._conditional_space.draw(rng)
             if not self._history.explored(point):
                 return point
-        for point in self._layout.walk(rng):
+        for point in self._conditional_space.walk(rng):
             if not self._history.explored(point):
                 return point
         return None

@@ -13,8 +13,8 @@ import numpy as np
 
 from harness.ids import derive_seed
 from harness.search import domains
+from harness.search.conditional_space import ConditionalSpace, Point
 from harness.search.history import History, Record
-from harness.search.layout import Layout, Point
 from harness.search.models import ModelSampler
 from harness.search.sampler import Asking
 from harness.space import Choice, FloatRange, IntRange
@@ -33,17 +33,24 @@ class CmaesSampler:
     log ranges; whole numbers and steps are bins of it. A space without such numbers is left to TPE.
     """
 
-    def __init__(self, layout: Layout, objectives: tuple[Objective, ...], *, startup: int, seed: int) -> None:
+    def __init__(
+        self,
+        conditional_space: ConditionalSpace,
+        objectives: tuple[Objective, ...],
+        *,
+        startup: int,
+        seed: int,
+    ) -> None:
         self._seed = seed
         self._axes: tuple[tuple[str, FloatRange | IntRange], ...] = tuple(
             (parameter.name, parameter.domain)
-            for parameter in layout.parameters
+            for parameter in conditional_space.parameters
             if not parameter.when and not isinstance(parameter.domain, Choice)
             if parameter.domain.size > 1
         )
-        self._others = ModelSampler(layout, objectives, startup=startup)
-        self._complete = len(self._axes) == len(layout.parameters)
-        self._layout = layout
+        self._others = ModelSampler(conditional_space, objectives, startup=startup)
+        self._complete = len(self._axes) == len(conditional_space.parameters)
+        self._conditional_space = conditional_space
         self._told: list[Record] = []
         self._restarts = 0
         self._optimizer: Any = self._start() if self._axes else None
@@ -60,7 +67,7 @@ class CmaesSampler:
             for (name, domain), number in zip(self._axes, unit, strict=True)
         }
         if self._complete:
-            return self._layout.settle(point)
+            return self._conditional_space.settle(point)
         return self._others.propose(history, asking, point)
 
     def _start(self) -> cmaes.CMA:

@@ -13,8 +13,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from harness.search import domains
+from harness.search.conditional_space import ConditionalSpace
 from harness.search.history import History, Record
-from harness.search.layout import Layout
 from harness.search.models import directions, quiet
 from harness.space import Scalar
 from harness.trial import State
@@ -40,7 +40,7 @@ def study(history: History, *, name: str, storage: str | None = None) -> optuna.
         opened = _storage(storage)
         result = optuna.create_study(storage=opened, study_name=name, directions=goals)
         result.set_metric_names([goal.metric for goal in history.objectives])
-        result.add_trials([_trial(record, history.layout) for record in history.ordered])
+        result.add_trials([_trial(record, history.conditional_space) for record in history.ordered])
     return result
 
 
@@ -50,12 +50,12 @@ def _storage(storage: str | None) -> str | BaseStorage | None:
     return JournalStorage(JournalFileBackend(storage))
 
 
-def _trial(record: Record, layout: Layout) -> FrozenTrial:
+def _trial(record: Record, conditional_space: ConditionalSpace) -> FrozenTrial:
     params: dict[str, Any] = {}
     distributions: dict[str, BaseDistribution] = {}
     attributes: dict[str, Any] = {"number": record.number}
     for name, value in record.params.items():
-        fitting = _distribution(name, value, layout)
+        fitting = _distribution(name, value, conditional_space)
         if fitting is None:
             attributes[f"param.{name}"] = value
         else:
@@ -71,9 +71,9 @@ def _trial(record: Record, layout: Layout) -> FrozenTrial:
     )
 
 
-def _distribution(name: str, value: Scalar, layout: Layout) -> BaseDistribution | None:
+def _distribution(name: str, value: Scalar, conditional_space: ConditionalSpace) -> BaseDistribution | None:
     """The parameter's distribution, widened to hold the value; None if it cannot hold it."""
-    parameter = layout.by_name.get(name)
+    parameter = conditional_space.by_name.get(name)
     if parameter is None:
         return None
     usual = domains.distribution(parameter.domain)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from harness.search import domains
+from harness.search.conditional_space import ConditionalSpace, Point
 from harness.search.history import History, Record
-from harness.search.layout import Layout, Point
 from harness.search.ranking import crowding, fronts
 from harness.search.sampler import Asking
 from harness.space import Choice, Parameter, Scalar
@@ -26,8 +26,8 @@ class Nsga2Sampler:
     a category by a fresh draw. Works with one objective, too.
     """
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+    def __init__(self, conditional_space: ConditionalSpace) -> None:
+        self._conditional_space = conditional_space
         self._memo: list[tuple[list[Record], list[Record]]] = []
 
     def propose(self, history: History, asking: Asking) -> Point:
@@ -35,13 +35,13 @@ class Nsga2Sampler:
         rng = asking.rng()
         parents = self._parents(history)
         if not parents:
-            return self._layout.draw(rng)
+            return self._conditional_space.draw(rng)
         mother, father = (parents[rng.integers(len(parents), size=2).min()] for _ in range(2))
         if rng.random() >= CROSSOVER:
             father = mother
         chance = 1 / max(1, len(mother.params))
         child: Point = {}
-        for parameter in self._layout.parameters:
+        for parameter in self._conditional_space.parameters:
             first, second = (mother, father) if rng.random() < 0.5 else (father, mother)
             mutates, fresh = rng.random() < chance, domains.from_unit(parameter.domain, rng.random())
             small, step = rng.random() < 0.5, SPREAD * rng.standard_normal()

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from harness.search.layout import Layout, key
+from harness.search.conditional_space import ConditionalSpace, key
 from harness.space import Params
 from harness.trial import Objective, State
 
@@ -48,8 +48,8 @@ class Record:
 class History:
     """The records of one cell, by number. A COMPLETE trial whose value is not finite counts as FAILED."""
 
-    def __init__(self, layout: Layout, objectives: tuple[Objective, ...]) -> None:
-        self.layout = layout
+    def __init__(self, conditional_space: ConditionalSpace, objectives: tuple[Objective, ...]) -> None:
+        self.conditional_space = conditional_space
         self.objectives = objectives
         self._records: dict[int, Record] = {}
         self._keys: dict[int, str] = {}
@@ -126,11 +126,11 @@ class History:
             self._fits.discard(number)
         self._keys[number] = key(record.params)
         self._explored[self._keys[number]] += 1
-        if self.layout.fits(record.params):
+        if self.conditional_space.fits(record.params):
             self._fits.add(number)
 
     def _clean(self, record: Record) -> Record:
-        params = self.layout.settle(record.params)
+        params = self.conditional_space.settle(record.params)
         state, values, constraints = record.state, record.values, record.constraints
         if state is State.INTERRUPTED:
             state = State.RUNNING

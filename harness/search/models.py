@@ -20,8 +20,8 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.search import domains
+from harness.search.conditional_space import ConditionalSpace, Group, Point
 from harness.search.history import History, Record
-from harness.search.layout import Group, Layout, Point
 from harness.search.sampler import Asking
 from harness.trial import Objective, State
 
@@ -63,18 +63,19 @@ class ModelSampler:
 
     def __init__(
         self,
-        layout: Layout,
+        conditional_space: ConditionalSpace,
         objectives: tuple[Objective, ...],
         *,
         startup: int,
         kind: Literal["tpe", "gp"] = "tpe",
     ) -> None:
-        self._layout = layout
+        self._conditional_space = conditional_space
         self._kind = kind
         self._startup = max(1, startup)
         self._single = len(objectives) == 1
         self._distributions = {
-            parameter.name: domains.distribution(parameter.domain) for parameter in layout.parameters
+            parameter.name: domains.distribution(parameter.domain)
+            for parameter in conditional_space.parameters
         }
         self._view = _View()
         with quiet():
@@ -87,16 +88,16 @@ class ModelSampler:
         records = history.fitting
         measured = sum(record.state in (State.COMPLETE, State.PRUNED) for record in records)
         if measured < self._startup:
-            return self._layout.draw(asking.rng(), chosen)
+            return self._conditional_space.draw(asking.rng(), chosen)
         sampler = self._sampler(asking.seed)
         uniform = asking.rng()
-        for group in self._layout.groups:
+        for group in self._conditional_space.groups:
             if group.active(chosen):
                 chosen.update(self._choose(group, chosen, sampler, history, asking))
                 for parameter in group.parameters:  # what the model could not answer
                     if parameter.name not in chosen:
                         chosen[parameter.name] = domains.from_unit(parameter.domain, uniform.random())
-        return self._layout.settle(chosen)
+        return self._conditional_space.settle(chosen)
 
     def _sampler(self, seed: int) -> BaseSampler:
         if self._kind == "gp":
@@ -137,7 +138,7 @@ class ModelSampler:
         with quiet(), np.errstate(invalid="ignore", divide="ignore"):
             sampled = sampler.sample_relative(study, trial, wanted)
         for name, value in sampled.items():
-            point[name] = domains.settle(self._layout.by_name[name].domain, value)
+            point[name] = domains.settle(self._conditional_space.by_name[name].domain, value)
         return point
 
     def _enough(self, trials: list[FrozenTrial]) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from harness.search.conditional_space import key
 from harness.search.history import History, Record
-from harness.search.layout import key
 from harness.trial import State
 
 

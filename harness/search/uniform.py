@@ -10,20 +10,20 @@ from scipy.stats import qmc
 
 from harness.errors import HarnessError
 from harness.ids import derive_seed
+from harness.search.conditional_space import ConditionalSpace, Point
 from harness.search.history import History
-from harness.search.layout import Layout, Point
 from harness.search.sampler import Asking
 
 
 class RandomSampler:
     """Uniform points (in the logarithm for log ranges)."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+    def __init__(self, conditional_space: ConditionalSpace) -> None:
+        self._conditional_space = conditional_space
 
     def propose(self, history: History, asking: Asking) -> Point:
         """A uniform point from the answer's own seed."""
-        return self._layout.draw(asking.rng())
+        return self._conditional_space.draw(asking.rng())
 
 
 class QmcSampler:
@@ -33,19 +33,19 @@ class QmcSampler:
     point.
     """
 
-    def __init__(self, layout: Layout, seed: int) -> None:
-        self._layout = layout
+    def __init__(self, conditional_space: ConditionalSpace, seed: int) -> None:
+        self._conditional_space = conditional_space
         self._seed = derive_seed(seed, "qmc")
-        self._units = np.empty((0, len(layout.parameters)))
+        self._units = np.empty((0, len(conditional_space.parameters)))
 
     def propose(self, history: History, asking: Asking) -> Point:
         """The point of the sequence with the index ``asking.number``."""
-        if asking.retry or not self._layout.parameters:
-            return self._layout.draw(asking.rng())
+        if asking.retry or not self._conditional_space.parameters:
+            return self._conditional_space.draw(asking.rng())
         if asking.number >= len(self._units):
-            engine = qmc.Sobol(len(self._layout.parameters), scramble=True, rng=self._seed)
+            engine = qmc.Sobol(len(self._conditional_space.parameters), scramble=True, rng=self._seed)
             self._units = engine.random_base2(max(6, asking.number.bit_length()))
-        return self._layout.fill(self._units[asking.number])
+        return self._conditional_space.fill(self._units[asking.number])
 
 
 class GridSampler:
@@ -54,14 +54,14 @@ class GridSampler:
     Raises HarnessError if a parameter is continuous.
     """
 
-    def __init__(self, layout: Layout) -> None:
-        for parameter in layout.parameters:
+    def __init__(self, conditional_space: ConditionalSpace) -> None:
+        for parameter in conditional_space.parameters:
             if math.isinf(parameter.domain.size):
                 raise HarnessError(
                     f"search.sampler: grid needs a finite space, but {parameter.name} is continuous. "
                     "Give it a 'step' or a list of choices, or choose another sampler."
                 )
-        self._layout = layout
+        self._conditional_space = conditional_space
         self._points: Iterator[Point] = iter(())
         self._current: Point | None = None
         self._seen: History | None = None
@@ -69,7 +69,7 @@ class GridSampler:
     def propose(self, history: History, asking: Asking) -> Point | None:
         """The first point that no record has; None once all have one."""
         if self._seen is not history:
-            self._seen, self._points = history, self._layout.walk(np.random.default_rng(0))
+            self._seen, self._points = history, self._conditional_space.walk(np.random.default_rng(0))
             self._current = next(self._points, None)
         while self._current is not None and history.explored(self._current):
             self._current = next(self._points, None)

@@ -13,7 +13,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from harness.errors import HarnessError
 from harness.search import Record
-from harness.search.layout import key
+from harness.search.conditional_space import key
 from harness.space import Choice, FloatRange, IntRange, Parameter, Params, Space
 from harness.studyfile.values import PrunerName, SamplerName
 from harness.trial import State

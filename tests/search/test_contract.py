@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.search import CellSearch, Record
-from harness.search.layout import Layout, key
+from harness.search.conditional_space import ConditionalSpace, key
 from harness.space import Space
 from harness.studyfile.values import SamplerName
 from harness.trial import Objective, State
@@ -61,9 +61,9 @@ class TestEverySampler:
         trials = 7 if sampler == "gp" else TRIALS
         search = cell(space, sampler, objectives=objectives)
         records = run(search, trials, objectives=objectives)
-        layout = Layout(space, FIXED)
+        conditional_space = ConditionalSpace(space, FIXED)
         for record in records:
-            assert layout.fits(record.params), record.params
+            assert conditional_space.fits(record.params), record.params
             assert list(record.params) == [n for n in space.names if n in record.params]
         assert len({key(record.params) for record in records}) == len(records) == trials
 
@@ -136,7 +136,7 @@ def test_another_process_proposes_the_same(tmp_path: Path) -> None:
     script.write_text(
         "import json\n"
         "from tests.search.cases import CONDITIONAL, SINGLE_SAMPLERS, cell, finished\n"
-        "from harness.search.layout import key\n"
+        "from harness.search.conditional_space import key\n"
         "rows = [(n, dict(p)) for n, p in json.load(open('rows.json'))]\n"
         "for sampler in SINGLE_SAMPLERS:\n"
         "    search = cell(CONDITIONAL, sampler)\n"

@@ -35,7 +35,7 @@ class Group:
         return self.parameters[0].active(chosen)
 
 
-class Layout:
+class ConditionalSpace:
     """The searchable part of a space. Raises HarnessError for a domain that no sampler can take."""
 
     def __init__(self, space: Space, fixed: Params) -> None:
