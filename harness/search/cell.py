@@ -15,7 +15,7 @@ from harness.search.evolution import CmaesSampler
 from harness.search.genetic import Nsga2Sampler
 from harness.search.history import History, Record
 from harness.search.models import ModelSampler
-from harness.search.sampler import Asking, Sampler
+from harness.search.sampler import AskContext, Sampler
 from harness.search.uniform import GridSampler, QmcSampler, RandomSampler
 from harness.space import Params, Space
 from harness.studyfile.values import SearchPlan
@@ -79,7 +79,7 @@ class CellSearch:
                 return dict(point)
         slow = self._plan.sampler == "gp" or len(self._history) > LARGE
         for retry in range(TRIES_SLOW if slow else TRIES):
-            params = self._sampler.propose(self._history, Asking(number, retry, self._seed))
+            params = self._sampler.propose(self._history, AskContext(number, retry, self._seed))
             if params is None:
                 return None
             if not self._history.explored(params):

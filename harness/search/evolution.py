@@ -16,7 +16,7 @@ from harness.search import domains
 from harness.search.conditional_space import ConditionalSpace, Point
 from harness.search.history import History, Record
 from harness.search.models import ModelSampler
-from harness.search.sampler import Asking
+from harness.search.sampler import AskContext
 from harness.space import Choice, FloatRange, IntRange
 from harness.trial import Objective, State
 
@@ -55,12 +55,12 @@ class CmaesSampler:
         self._restarts = 0
         self._optimizer: Any = self._start() if self._axes else None
 
-    def propose(self, history: History, asking: Asking) -> Point:
+    def propose(self, history: History, context: AskContext) -> Point:
         """A draw from the present distribution, completed by TPE."""
         if self._optimizer is None:
-            return self._others.propose(history, asking)
+            return self._others.propose(history, context)
         self._replay(history)
-        self._optimizer.reseed_rng(asking.seed)
+        self._optimizer.reseed_rng(context.seed)
         unit = np.clip(self._optimizer.ask(), 0.0, 1.0)
         point: Point = {
             name: domains.from_unit(domain, float(number))
@@ -68,7 +68,7 @@ class CmaesSampler:
         }
         if self._complete:
             return self._conditional_space.settle(point)
-        return self._others.propose(history, asking, point)
+        return self._others.propose(history, context, point)
 
     def _start(self) -> cmaes.CMA:
         size = len(self._axes)

@@ -8,7 +8,7 @@ from harness.search import domains
 from harness.search.conditional_space import ConditionalSpace, Point
 from harness.search.history import History, Record
 from harness.search.ranking import crowding, fronts
-from harness.search.sampler import Asking
+from harness.search.sampler import AskContext
 from harness.space import Choice, Parameter, Scalar
 from harness.trial import State
 
@@ -30,9 +30,9 @@ class Nsga2Sampler:
         self._conditional_space = conditional_space
         self._memo: list[tuple[list[Record], list[Record]]] = []
 
-    def propose(self, history: History, asking: Asking) -> Point:
+    def propose(self, history: History, context: AskContext) -> Point:
         """A child of the present elites, or a uniform point in the first generation."""
-        rng = asking.rng()
+        rng = context.rng()
         parents = self._parents(history)
         if not parents:
             return self._conditional_space.draw(rng)

@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from harness.search import domains
 from harness.search.conditional_space import ConditionalSpace, Group, Point
 from harness.search.history import History, Record
-from harness.search.sampler import Asking
+from harness.search.sampler import AskContext
 from harness.trial import Objective, State
 
 CANDIDATES = 24  # points among which TPE chooses, Optuna's default
@@ -82,18 +82,18 @@ class ModelSampler:
             optuna.create_study(storage=self._view, study_name="cell", directions=directions(objectives))
         self._trials: dict[int, tuple[Record, FrozenTrial]] = {}
 
-    def propose(self, history: History, asking: Asking, given: Point | None = None) -> Point:
+    def propose(self, history: History, context: AskContext, given: Point | None = None) -> Point:
         """A point of the model, or a uniform one before ``startup`` trials; ``given`` values are kept."""
         chosen = dict(given or {})
         records = history.fitting
         measured = sum(record.state in (State.COMPLETE, State.PRUNED) for record in records)
         if measured < self._startup:
-            return self._conditional_space.draw(asking.rng(), chosen)
-        sampler = self._sampler(asking.seed)
-        uniform = asking.rng()
+            return self._conditional_space.draw(context.rng(), chosen)
+        sampler = self._sampler(context.seed)
+        uniform = context.rng()
         for group in self._conditional_space.groups:
             if group.active(chosen):
-                chosen.update(self._choose(group, chosen, sampler, history, asking))
+                chosen.update(self._choose(group, chosen, sampler, history, context))
                 for parameter in group.parameters:  # what the model could not answer
                     if parameter.name not in chosen:
                         chosen[parameter.name] = domains.from_unit(parameter.domain, uniform.random())
@@ -117,7 +117,7 @@ class ModelSampler:
         )
 
     def _choose(
-        self, group: Group, chosen: Point, sampler: BaseSampler, history: History, asking: Asking
+        self, group: Group, chosen: Point, sampler: BaseSampler, history: History, context: AskContext
     ) -> Point:
         """The values of one group that are not chosen yet."""
         wanted: dict[str, BaseDistribution] = {}
@@ -133,7 +133,7 @@ class ModelSampler:
         if not wanted or (self._kind == "gp" and not self._enough(self._view.shown)):
             return point
         study = Study("cell", self._view, sampler=sampler)
-        trial = _trial(asking.number, {}, TrialState.RUNNING)
+        trial = _trial(context.number, {}, TrialState.RUNNING)
         # A GP whose acquisition is the same everywhere divides 0 by 0 and says that the study has converged.
         with quiet(), np.errstate(invalid="ignore", divide="ignore"):
             sampled = sampler.sample_relative(study, trial, wanted)

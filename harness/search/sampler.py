@@ -13,7 +13,7 @@ from harness.search.history import History
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class AskContext:
     """One question: which number, the how many-th try for it, and the study's seed.
 
     Everything random in an answer comes from :attr:`seed`: an answer is a function of the records and this.
@@ -36,6 +36,6 @@ class Asking:
 class Sampler(Protocol):
     """Anything that proposes points. It may remember what it computed, never what it said."""
 
-    def propose(self, history: History, asking: Asking) -> Point | None:
+    def propose(self, history: History, context: AskContext) -> Point | None:
         """The next point; None only if the sampler knows that the space holds no further one."""
         ...

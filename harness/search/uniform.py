@@ -12,7 +12,7 @@ from harness.errors import HarnessError
 from harness.ids import derive_seed
 from harness.search.conditional_space import ConditionalSpace, Point
 from harness.search.history import History
-from harness.search.sampler import Asking
+from harness.search.sampler import AskContext
 
 
 class RandomSampler:
@@ -21,9 +21,9 @@ class RandomSampler:
     def __init__(self, conditional_space: ConditionalSpace) -> None:
         self._conditional_space = conditional_space
 
-    def propose(self, history: History, asking: Asking) -> Point:
+    def propose(self, history: History, context: AskContext) -> Point:
         """A uniform point from the answer's own seed."""
-        return self._conditional_space.draw(asking.rng())
+        return self._conditional_space.draw(context.rng())
 
 
 class QmcSampler:
@@ -38,14 +38,14 @@ class QmcSampler:
         self._seed = derive_seed(seed, "qmc")
         self._units = np.empty((0, len(conditional_space.parameters)))
 
-    def propose(self, history: History, asking: Asking) -> Point:
+    def propose(self, history: History, context: AskContext) -> Point:
         """The point of the sequence with the index ``asking.number``."""
-        if asking.retry or not self._conditional_space.parameters:
-            return self._conditional_space.draw(asking.rng())
-        if asking.number >= len(self._units):
+        if context.retry or not self._conditional_space.parameters:
+            return self._conditional_space.draw(context.rng())
+        if context.number >= len(self._units):
             engine = qmc.Sobol(len(self._conditional_space.parameters), scramble=True, rng=self._seed)
-            self._units = engine.random_base2(max(6, asking.number.bit_length()))
-        return self._conditional_space.fill(self._units[asking.number])
+            self._units = engine.random_base2(max(6, context.number.bit_length()))
+        return self._conditional_space.fill(self._units[context.number])
 
 
 class GridSampler:
@@ -66,7 +66,7 @@ class GridSampler:
         self._current: Point | None = None
         self._seen: History | None = None
 
-    def propose(self, history: History, asking: Asking) -> Point | None:
+    def propose(self, history: History, context: AskContext) -> Point | None:
         """The first point that no record has; None once all have one."""
         if self._seen is not history:
             self._seen, self._points = history, self._conditional_space.walk(np.random.default_rng(0))

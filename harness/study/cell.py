@@ -64,13 +64,13 @@ class CellRun:
 
     # -- what comes next ------------------------------------------------------------------------------
 
-    def next_trial(self, *, asking: bool = True) -> Trial | None:
+    def next_trial(self, *, context: bool = True) -> Trial | None:
         """The next trial to run, None if the cell waits for running ones or is done.
 
         ``asking`` False stops the search from proposing (a time budget is used up).
         """
-        trial = self._next_search() if asking and not self._stopped() else None
-        if trial is None and self.search_over(asking=asking):
+        trial = self._next_search() if context and not self._stopped() else None
+        if trial is None and self.search_over(context=context):
             trial = self._next_confirm() or self._next_final()
         if trial is not None:
             self.trials[trial.spec.id] = trial
@@ -158,13 +158,13 @@ class CellRun:
 
     # -- where it stands ------------------------------------------------------------------------------
 
-    def search_over(self, *, asking: bool = True) -> bool:
+    def search_over(self, *, context: bool = True) -> bool:
         """Whether no search trial runs and none will be asked."""
         search = self._all(Phase.SEARCH)
         if not all(trial.state.final for trial in search):
             return False
         enough = len(search) >= self.study.search.trials or self.exhausted
-        return enough or not asking or self._stopped()
+        return enough or not context or self._stopped()
 
     def done(self) -> bool:
         """Whether every planned trial has ended."""

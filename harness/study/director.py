@@ -73,7 +73,7 @@ class StudyDirector:
             return self._start(again.cell, again.trial, again.attempts + 1, again.worker_deaths)
         order = sorted(self.cells, key=lambda name: len(self.cells[name].trials))
         for name in order:
-            trial = self.cells[name].next_trial(asking=self._asking())
+            trial = self.cells[name].next_trial(context=self._asking())
             if trial is not None:
                 return self._start(name, trial, 1, 0)
         return None
@@ -82,8 +82,8 @@ class StudyDirector:
         """Whether nothing runs and no cell has anything left."""
         if self._running or self._redo:
             return False
-        asking = self._asking()
-        return all(run.search_over(asking=asking) and run.done() for run in self.cells.values())
+        context = self._asking()
+        return all(run.search_over(context=context) and run.done() for run in self.cells.values())
 
     def report(self, task: Task, rows: Sequence[EpochRow]) -> bool:
         """Take the rows of an epoch; False if the pruner stops the trial."""
