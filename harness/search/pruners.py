@@ -59,7 +59,7 @@ class Curves:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Candidate:
     """The trial to judge: its number, its curve by epoch, and its best losses so far."""
 
     number: int
@@ -77,7 +77,7 @@ class Judged:
         return self.curve[-2][0] if len(self.curve) > 1 else 0
 
 
-Rule = Callable[[Judged, History, Curves], bool]
+Rule = Callable[[Candidate, History, Curves], bool]
 
 
 def judge(rule: Rule, record: Record, history: History, curves: Curves, *, epochs: int) -> bool:
@@ -85,19 +85,19 @@ def judge(rule: Rule, record: Record, history: History, curves: Curves, *, epoch
     curve = tuple(item for item in sorted(record.curve) if math.isfinite(item[1]))
     if not curve or curve[-1][0] >= epochs:
         return False
-    return rule(Judged(record.number, curve, curves.running_best(curve)), history, curves)
+    return rule(Candidate(record.number, curve, curves.running_best(curve)), history, curves)
 
 
 def rule(name: PrunerName, *, epochs: int, seed: int) -> Rule | None:
     """The rule of a pruner for trials of ``epochs`` epochs; None if it never stops any."""
     if name == "halving":
-        return lambda judged, history, curves: _halving(
-            judged, history, curves, epochs=epochs, bracket_of=lambda _: 0, factor=HALVING_FACTOR
+        return lambda candidate, history, curves: _halving(
+            candidate, history, curves, epochs=epochs, bracket_of=lambda _: 0, factor=HALVING_FACTOR
         )
     if name == "hyperband":
         brackets = Brackets(epochs, seed)
-        return lambda judged, history, curves: _halving(
-            judged, history, curves, epochs=epochs, bracket_of=brackets, factor=HYPERBAND_FACTOR
+        return lambda candidate, history, curves: _halving(
+            candidate, history, curves, epochs=epochs, bracket_of=brackets, factor=HYPERBAND_FACTOR
         )
     if name == "median":
         return _median
@@ -136,7 +136,7 @@ class Brackets:
 
 
 def _halving(
-    judged: Judged,
+    candidate: Candidate,
     history: History,
     curves: Curves,
     *,
@@ -149,15 +149,15 @@ def _halving(
     On reaching a rung a trial goes on if it is among the best 1/factor of those that reached it; while there
     are fewer than ``factor``, if it is the best.
     """
-    bracket = bracket_of(judged.number)
+    bracket = bracket_of(candidate.number)
     rung = factor**bracket
-    while rung <= judged.epoch and rung < epochs:
-        if judged.before < rung:
-            mine = judged.best[rung - 1]
+    while rung <= candidate.epoch and rung < epochs:
+        if candidate.before < rung:
+            mine = candidate.best[rung - 1]
             losses = [mine]
             for record in history.ordered:
                 if (
-                    record.number != judged.number
+                    record.number != candidate.number
                     and len(record.curve) > 0
                     and record.state is not State.FAILED
                     and bracket_of(record.number) == bracket
@@ -172,35 +172,35 @@ def _halving(
     return False
 
 
-def _median(judged: Judged, history: History, curves: Curves) -> bool:
+def _median(candidate: Candidate, history: History, curves: Curves) -> bool:
     """Stop a trial that is worse than the median of the COMPLETE trials at the same epoch."""
     complete = [
         curves.of(record)
         for record in history.ordered
-        if record.state is State.COMPLETE and record.number != judged.number
+        if record.state is State.COMPLETE and record.number != candidate.number
     ]
-    epoch = judged.epoch
+    epoch = candidate.epoch
     if len(complete) < MEDIAN_TRIALS or epoch <= WARMUP_EPOCHS:
         return False
     losses = [best[epoch - 1] for best in complete if len(best) >= epoch]
     losses = [loss for loss in losses if math.isfinite(loss)]
     if len(losses) < MEDIAN_TRIALS:
         return False
-    return bool(judged.best[epoch - 1] > np.median(losses))
+    return bool(candidate.best[epoch - 1] > np.median(losses))
 
 
-def _wilcoxon(judged: Judged, history: History, curves: Curves) -> bool:
+def _wilcoxon(candidate: Candidate, history: History, curves: Curves) -> bool:
     """Stop a trial whose values are below the best trial's, epoch by epoch (signed-rank test, p < 0.1).
 
     As in Optuna, a trial whose own mean is no worse than the best trial's goes on whatever the test says.
     """
     leader = history.leader()
-    if leader is None or leader.number == judged.number:
+    if leader is None or leader.number == candidate.number:
         return False
     sign = curves.sign
     theirs = {epoch: sign * value for epoch, value in leader.curve}
-    mine = [sign * value for _, value in judged.curve]
-    differences = [sign * value - theirs[epoch] for epoch, value in judged.curve if epoch in theirs]
+    mine = [sign * value for _, value in candidate.curve]
+    differences = [sign * value - theirs[epoch] for epoch, value in candidate.curve if epoch in theirs]
     if len(differences) < max(2, WILCOXON_EPOCHS):
         return False
     if np.mean(list(theirs.values())) >= np.mean(mine):
