@@ -85,7 +85,7 @@ class Trivial(Pipeline):
     name = "bench-trivial"
     Params = TrivialParams
 
-    def misfit(self, card: DatasetCard) -> str | None:
+    def incompatible(self, card: DatasetCard) -> str | None:
         """Fits the eight points."""
         return None if card.name == "bench-eight" else "it is for bench-eight"
 

@@ -15,7 +15,7 @@
     ├── ResourceError             more devices asked than the cluster has
     └── TrialError                one trial cannot go on; carries a ``reason``
         ├── NonFiniteError        reason "non-finite"
-        └── MisfitError           reason "misfit": a saved state or network that does not fit
+        └── IncompatibleError           reason "misfit": a saved state or network that does not fit
             └── CheckpointError   the user's own checkpoint; a DataError too, so it stops the study
 
 ``assert`` is for our own bugs; everything above is for input.
@@ -114,7 +114,7 @@ class NonFiniteError(TrialError):
     reason = "non-finite"
 
 
-class MisfitError(TrialError):
+class IncompatibleError(TrialError):
     """A checkpoint, artifact or configuration that does not fit the network.
 
     ``names`` are the parameters it rests on, where it rests on parameters alone.
@@ -127,7 +127,7 @@ class MisfitError(TrialError):
         self.names = names
 
 
-class CheckpointError(MisfitError, DataError):
+class CheckpointError(IncompatibleError, DataError):
     """A checkpoint that a study names is absent, no checkpoint or does not fit: no trial can go on."""
 
 

@@ -106,7 +106,7 @@ class Toy(Pipeline):
     name = "toy"
     Params = ToyParams
 
-    def misfit(self, card: DatasetCard) -> str | None:
+    def incompatible(self, card: DatasetCard) -> str | None:
         """Vectors only."""
         return None if card.layout == "nc" else "it wants vectors"
 

@@ -170,11 +170,11 @@ class Pipeline(ABC):
     neuron_defaults: ClassVar[Mapping[str, Scalar]] = {}
 
     @abstractmethod
-    def misfit(self, card: DatasetCard) -> str | None:
+    def incompatible(self, card: DatasetCard) -> str | None:
         """Why the pipeline cannot run on a data set, in one sentence; None if it can."""
 
     def refuse(self, params: Any, card: DatasetCard) -> None:  # noqa: B027 - a hook, empty unless overridden
-        """Raise MisfitError, with ``names``, where a configuration cannot run on a data set that suits."""
+        """Raise IncompatibleError, with ``names``, where a configuration cannot run on a data set that suits."""
 
     @abstractmethod
     def stages(self, params: Any, epochs: int, seed: int) -> tuple[Stage, ...]:

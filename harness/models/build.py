@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from harness.contracts import DatasetCard, ParamsModel, param
-from harness.errors import MisfitError
+from harness.errors import IncompatibleError
 from harness.layers.norm import ScaledVarianceBatchNorm, ThresholdBatchNorm
 from harness.models import resnet
 from harness.models.crnn import CRNN
@@ -67,13 +67,13 @@ class NetworkParams(ParamsModel):
 def input_shape(card: DatasetCard) -> tuple[int, ...]:
     """The shape that a network sees at one timestep: (C,) or (C, H, W). Axes of time are left out.
 
-    Raises MisfitError for layouts that are neither images, frames nor vectors.
+    Raises IncompatibleError for layouts that are neither images, frames nor vectors.
     """
     if card.layout in ("ntc", "ntchw"):
         return card.shape[1:]
     if card.layout in ("nc", "nchw", "events"):
         return card.shape
-    raise MisfitError(
+    raise IncompatibleError(
         f"data set '{card.name}' has layout '{card.layout}'; networks for classification take "
         "nc, nchw, ntc, ntchw or events."
     )
@@ -101,7 +101,7 @@ def build(
 ) -> Network:
     """A network for inputs of ``shape`` at one step, weights drawn from ``generator``.
 
-    ``v_threshold`` is where tdBN's weight starts. Raises MisfitError where the shape does not suit.
+    ``v_threshold`` is where tdBN's weight starts. Raises IncompatibleError where the shape does not suit.
     """
     norm = norm_factory(params, v_threshold)
     network = _topology(params, shape, classes, norm, neuron)
@@ -121,7 +121,7 @@ def _topology(
         inputs = int(torch.Size(shape).numel())
         return MLP(inputs, (params.hidden,) * params.layers, classes, norm, neuron)
     if len(shape) != 3:
-        raise MisfitError(
+        raise IncompatibleError(
             f"network '{params.name}' takes images (C, H, W), not {shape}; set network.name: mlp."
         )
     if params.name == "vgg":

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from harness.errors import MisfitError
+from harness.errors import IncompatibleError
 from harness.layers.norm import ScaledVarianceBatchNorm, fold_into
 from harness.models.network import Network
 from harness.models.plain import MLP, VGG
@@ -63,12 +63,12 @@ class _Residual(nn.Module):
 def folded(layer: nn.Module, norm: nn.Module) -> nn.Module:
     """A copy of a layer with a bias into which its normalisation is folded."""
     if not isinstance(layer, nn.Conv2d | nn.Linear):
-        raise MisfitError(f"convert: a layer of kind {type(layer).__name__} cannot be converted.")
+        raise IncompatibleError(f"convert: a layer of kind {type(layer).__name__} cannot be converted.")
     plain: Any = copy.deepcopy(layer)
     if plain.bias is None:
         plain.bias = nn.Parameter(plain.weight.new_zeros(plain.weight.shape[0]))
     if isinstance(norm, ScaledVarianceBatchNorm):
-        raise MisfitError("convert: thbn cannot be folded; set network.norm to tdbn, bn or none.")
+        raise IncompatibleError("convert: thbn cannot be folded; set network.norm to tdbn, bn or none.")
     if isinstance(norm, nn.BatchNorm2d):
         fold_into(plain, norm)
     return plain  # type: ignore[no-any-return]
@@ -77,7 +77,7 @@ def folded(layer: nn.Module, norm: nn.Module) -> nn.Module:
 def as_plain(network: Network, side: Sequence[int] = ()) -> nn.Module:
     """The network at one timestep as plain modules over (B, ...). ``side`` is an image's (H, W).
 
-    Raises MisfitError for networks that have no such form.
+    Raises IncompatibleError for networks that have no such form.
     """
     if isinstance(network, MLP):
         parts: Any = network.layers
@@ -96,7 +96,7 @@ def as_plain(network: Network, side: Sequence[int] = ()) -> nn.Module:
     if isinstance(network, ResNet) and not network.form.twice:
         blocks = [_Residual(block) for block in network.blocks if isinstance(block, BasicBlock)]
         return nn.Sequential(folded(network.conv, network.norm), nn.ReLU(), *blocks, *pool)
-    raise MisfitError(f"convert: a {type(network).__name__} has no plain form; use resnet, vgg or mlp.")
+    raise IncompatibleError(f"convert: a {type(network).__name__} has no plain form; use resnet, vgg or mlp.")
 
 
 def _chain(pairs: Iterable[tuple[nn.Module, ...]]) -> list[nn.Module]:
@@ -129,7 +129,7 @@ class Converted(nn.Module):
 def convert(plain: nn.Module, calibration: Iterable[Tensor], recipe: Recipe) -> Converted:
     """Convert a plain network with calibration inputs (B, ...).
 
-    Raises MisfitError where the recipe refuses, e.g. a layer that never answers has no threshold.
+    Raises IncompatibleError where the recipe refuses, e.g. a layer that never answers has no threshold.
     """
     from spikingjelly.activation_based import ann2snn, functional, neuron
 
@@ -142,7 +142,7 @@ def convert(plain: nn.Module, calibration: Iterable[Tensor], recipe: Recipe) -> 
         try:
             graph: Any = ann2snn.FXConverter(chosen).convert(plain.eval())
         except ValueError as error:
-            raise MisfitError(f"convert: {' '.join(str(error).split())}") from None
+            raise IncompatibleError(f"convert: {' '.join(str(error).split())}") from None
     functional.set_step_mode(graph, "m")
     for name, module in list(graph.named_modules()):
         if isinstance(module, neuron.IFNode | neuron.HalfThresholdIFNode):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from harness.errors import MisfitError
+from harness.errors import IncompatibleError
 from harness.layers.time import over_time
 from harness.models.network import Network, NeuronFactory
 from harness.models.resnet import NormFactory
@@ -22,7 +22,7 @@ class CRNN(Network):
     """Encoder (T, B, C, H, W) to (T, B, embedding), LSTM over T, logits of the last step.
 
     ``scale`` divides every width and ``pad`` pads the convolutions, for small data (the paper: 1
-    and no). Raises MisfitError where frames are too small for four strided convolutions.
+    and no). Raises IncompatibleError where frames are too small for four strided convolutions.
     """
 
     stem = "convs.0"
@@ -51,7 +51,7 @@ class CRNN(Network):
             channels = wide
             height, width = ((side + 2 * around - kernel) // 2 + 1 for side in (height, width))
         if min(height, width) < 1:
-            raise MisfitError(
+            raise IncompatibleError(
                 f"crnn: frames of {shape[1]}x{shape[2]} are too small; 33x33 are needed, or pad."
             )
         self.flat = channels * height * width

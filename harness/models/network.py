@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.contracts import Neuron
-from harness.errors import MisfitError
+from harness.errors import IncompatibleError
 from harness.layers.time import mean_over_time
 
 NeuronFactory = Callable[[], Neuron]
@@ -104,10 +104,10 @@ def differences(network: nn.Module, state: Mapping[str, Tensor]) -> tuple[str, .
 
 
 def load(network: nn.Module, state: Mapping[str, Tensor], *, where: str = "checkpoint") -> None:
-    """Load a complete state dict. Raises MisfitError that lists every difference in one line."""
+    """Load a complete state dict. Raises IncompatibleError that lists every difference in one line."""
     found = differences(network, state)
     if found:
-        raise MisfitError(
+        raise IncompatibleError(
             f"{where} does not fit the network ({len(found)} differences): {'; '.join(found)}. "
             "Use the network it was trained with, or a partial transfer."
         )
@@ -117,7 +117,7 @@ def load(network: nn.Module, state: Mapping[str, Tensor], *, where: str = "check
 def transfer(network: Network, state: Mapping[str, Tensor], *, part: str = "both", skip: str = "") -> None:
     """Load by name the ``encoder``, the ``decoder`` or ``both``, apart from what begins with ``skip``.
 
-    Raises MisfitError that lists what is missing or has another shape.
+    Raises IncompatibleError that lists what is missing or has another shape.
     """
 
     def wanted(key: str) -> bool:
@@ -130,7 +130,7 @@ def transfer(network: Network, state: Mapping[str, Tensor], *, part: str = "both
     absent = [f"missing {key}" for key in own if wanted(key) and key not in state]
     found = (*absent, *differences(network, merged))
     if found:
-        raise MisfitError(f"transfer of '{part}' does not fit: {'; '.join(found)}.")
+        raise IncompatibleError(f"transfer of '{part}' does not fit: {'; '.join(found)}.")
     network.load_state_dict(merged)
 
 

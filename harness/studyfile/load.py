@@ -12,7 +12,7 @@ from harness.errors import HarnessError, UnknownNameError
 from harness.space import Params
 from harness.studyfile.domains import Wanted, read_space
 from harness.studyfile.file import StudyFile
-from harness.studyfile.misfits import refuse_misfits
+from harness.studyfile.incompatibilities import validate_compatibility
 from harness.studyfile.objectives import read_limits, read_objectives, refuse_combinations
 from harness.studyfile.overrides import apply_overrides, overridden_text
 from harness.studyfile.resolve import resolve
@@ -117,7 +117,7 @@ def _settle(
 ) -> Cell:
     published = _published(variant) if None in starts else None
     resolved = resolve(variant, wanted, fixed, published or {})
-    refuse_misfits(variant, resolved, wanted, fixed)
+    validate_compatibility(variant, resolved, wanted, fixed)
     points, clipped = start_points(variant, resolved, starts, published)
     return Cell(
         name=variant.name,

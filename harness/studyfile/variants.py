@@ -82,7 +82,7 @@ def _variant(entry: Node, source: Source) -> Variant:
             location, "label", f"{echo(label)}: a label is 1 to 80 characters on one line, without '/'."
         )
     name = f"{source.name}/{label}"
-    reason = kind().misfit(source.card)
+    reason = kind().incompatible(source.card)
     if reason is not None:
         message = f"pipeline '{got.name}' cannot run on data set '{source.name}': {reason.rstrip('.')}."
         raise file_error(entry.location, "pipelines", message)

@@ -8,7 +8,7 @@ from typing import Any
 from harness.cache import prepared
 from harness.contracts import registry
 from harness.contracts.data import Arrays, DatasetCard, Split, SplitName
-from harness.errors import HarnessError, MisfitError
+from harness.errors import HarnessError, IncompatibleError
 from harness.trial import DatasetRef, Phase
 
 
@@ -25,7 +25,7 @@ class Access:
         self._phase = phase
         self.card: DatasetCard = self._dataset.card()
         if ref.revision and ref.revision != self.card.revision:
-            raise MisfitError(
+            raise IncompatibleError(
                 f"data set '{self.card.name}' is revision {self.card.revision} here, the study was planned "
                 f"with {ref.revision}: the data changed. Restore it or fork the study.",
                 reason="data",

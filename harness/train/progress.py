@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
-from harness.errors import MisfitError, NonFiniteError
+from harness.errors import IncompatibleError, NonFiniteError
 from harness.trial import COSTS, EpochRow, Objective
 
 
@@ -54,7 +54,7 @@ class Progress:
     ) -> None:
         """Keep this epoch if its first objective is the best on validation; ties keep the earlier one.
 
-        Raises MisfitError if an objective was not measured and NonFiniteError if it is not finite.
+        Raises IncompatibleError if an objective was not measured and NonFiniteError if it is not finite.
         """
         values = tuple(_value(measured, objective) for objective in objectives)
         better = not self.best_values or (
@@ -69,7 +69,7 @@ class Progress:
 def _value(measured: Mapping[str, float], objective: Objective) -> float:
     if objective.metric not in measured:
         known = ", ".join(sorted(name for name in measured if "/" not in name))
-        raise MisfitError(f"objective '{objective.metric}' was not measured. Measured: {known}")
+        raise IncompatibleError(f"objective '{objective.metric}' was not measured. Measured: {known}")
     value = float(measured[objective.metric])
     if not math.isfinite(value):
         raise NonFiniteError(f"validation {objective.metric} is {value}")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from spikingjelly.activation_based import neuron as sj_neuron
 
-from harness.errors import MisfitError
+from harness.errors import IncompatibleError
 from harness.models.build import NetworkParams, build
 from harness.models.converted import HalfIF, as_plain, convert
 from harness.models.network import Network, neurons_of
@@ -59,9 +59,9 @@ def test_half_threshold_start_equals_spikingjelly() -> None:
 
 def test_networks_without_a_plain_form() -> None:
     network, _ = trained("resnet", norm="thbn")
-    with pytest.raises(MisfitError, match="thbn"):
+    with pytest.raises(IncompatibleError, match="thbn"):
         as_plain(network)
     generator = torch.Generator()
     crnn = build(NetworkParams(name="crnn", scale=16), (1, 12, 12), 5, ReLU, generator=generator)
-    with pytest.raises(MisfitError, match="CRNN"):
+    with pytest.raises(IncompatibleError, match="CRNN"):
         as_plain(crnn)

@@ -11,7 +11,7 @@ from torch import nn
 
 from harness.contracts import NeuronSpec
 from harness.contracts.pipeline import neuron_spec
-from harness.errors import MisfitError
+from harness.errors import IncompatibleError
 from harness.models.forecast import BACKBONES, ForecastNet, NetParams, build_forecaster
 from harness.models.forecast.gru import SpikeGRU
 from harness.models.forecast.itransformer import ISpikformer
@@ -210,5 +210,5 @@ def test_autocast_does_not_round_constants():
 
 
 def test_heads_that_do_not_divide_the_token():
-    with pytest.raises(MisfitError, match=r"3 heads do not divide net\.hidden 8"):
+    with pytest.raises(IncompatibleError, match=r"3 heads do not divide net\.hidden 8"):
         make("itransformer", heads=3)

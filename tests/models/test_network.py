@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from harness.contracts import DatasetCard
-from harness.errors import MisfitError
+from harness.errors import IncompatibleError
 from harness.models.build import NetworkParams, build, input_shape
 from harness.models.crnn import CRNN
 from harness.models.network import Network, NeuronFactory, load, neurons_of, switch, transfer
@@ -101,7 +101,7 @@ def test_load_lists_every_difference() -> None:
     del state["head.bias"]
     state["extra"] = torch.zeros(1)
     state["conv.weight"] = torch.zeros(4, 3, 3, 3)
-    with pytest.raises(MisfitError) as caught:
+    with pytest.raises(IncompatibleError) as caught:
         load(network, state, where="anns/a.pt")
     line = str(caught.value)
     assert "\n" not in line
@@ -127,7 +127,7 @@ def test_partial_transfer(name: str, part: str) -> None:
 def test_transfer_that_does_not_fit() -> None:
     network = small("resnet")
     state = small("resnet", shape=(1, 12, 12)).state_dict()
-    with pytest.raises(MisfitError, match=r"conv\.weight has shape"):
+    with pytest.raises(IncompatibleError, match=r"conv\.weight has shape"):
         transfer(network, state)
     transfer(network, state, skip="conv.")
 
@@ -150,10 +150,10 @@ def test_crnn_of_the_paper_flattens_to_17920() -> None:
 
 def test_inputs_that_do_not_suit() -> None:
     generator = torch.Generator()
-    with pytest.raises(MisfitError, match=r"network\.name: mlp"):
+    with pytest.raises(IncompatibleError, match=r"network\.name: mlp"):
         build(SMALL["resnet"], (12,), 5, LIF, generator=generator)
-    with pytest.raises(MisfitError, match="too small"):
+    with pytest.raises(IncompatibleError, match="too small"):
         build(NetworkParams(name="crnn"), (2, 16, 16), 5, LIF, generator=generator)
     card = DatasetCard("m", "1", "forecasting", "nlc", (168, 7), (1, 1, 1))
-    with pytest.raises(MisfitError, match="layout 'nlc'"):
+    with pytest.raises(IncompatibleError, match="layout 'nlc'"):
         input_shape(card)

@@ -10,7 +10,7 @@ import torch
 
 from harness.contracts import Batch, DatasetCard, Events
 from harness.contracts.registry import pipeline
-from harness.errors import HarnessError, MisfitError
+from harness.errors import HarnessError, IncompatibleError
 from harness.pipelines.pretraining._network import NetworkLearner
 from tests.pipelines import test_contract
 from tests.pipelines.bench import FRAMES, IMAGES, SEQUENCES, VECTORS, VIDEO, Run, card, split
@@ -162,12 +162,12 @@ def test_bad_values_are_one_line(settings: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize("of", [VECTORS, SEQUENCES], ids=["vectors", "sequences"])
 def test_what_has_no_pixels_has_no_views(of: DatasetCard) -> None:
     run = Run("ann", of, **{"augment.flip": "horizontal"})
-    with pytest.raises(MisfitError, match=r"set augment\.shift: 0") as caught:
+    with pytest.raises(IncompatibleError, match=r"set augment\.shift: 0") as caught:
         run.learner.begin(run.stages[0])
     assert "\n" not in str(caught.value)
 
 
 def test_a_shift_out_of_the_image() -> None:
     run = Run("ann", IMAGES, **{"augment.shift": 8})
-    with pytest.raises(MisfitError, match="choose less than 8"):
+    with pytest.raises(IncompatibleError, match="choose less than 8"):
         run.learner.begin(run.stages[0])

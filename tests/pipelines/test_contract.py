@@ -75,7 +75,7 @@ def test_a_second_network_starts_from_the_same_constants(name: str, of: DatasetC
 
 @pytest.mark.parametrize("other", [*CARDS.values()], ids=[*CARDS])
 def test_fits_a_card_or_says_why_not(name: str, of: DatasetCard, other: DatasetCard) -> None:
-    reason = Run(name, of).pipeline.misfit(other)
+    reason = Run(name, of).pipeline.incompatible(other)
     assert (reason is None) == (other in SUITS[name])
     if reason is None:
         run = Run(name, other, epochs=1)
@@ -86,4 +86,4 @@ def test_fits_a_card_or_says_why_not(name: str, of: DatasetCard, other: DatasetC
 
 def test_not_for_forecasting(name: str, of: DatasetCard) -> None:
     windows = DatasetCard("w", "1", "forecasting", "nlc", (168, 7), (1, 1, 1), horizon=6, variates=7)
-    assert Run(name, of).pipeline.misfit(windows)
+    assert Run(name, of).pipeline.incompatible(windows)

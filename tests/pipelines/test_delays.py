@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness.contracts import Batch, DatasetCard, Events, Job, Stage, registry
-from harness.errors import HarnessError, MisfitError
+from harness.errors import HarnessError, IncompatibleError
 from harness.layers.delay import delay_layers
 from harness.models.delays import DelayNet, LinearSynapses, SequenceDropout
 from harness.pipelines.delays.delays import Delays, DelaysLearner
@@ -342,7 +342,7 @@ def test_padding_by_recording_does_not_depend_on_the_batch() -> None:
     ],
 )
 def test_what_does_not_fit_the_data_is_one_line(values: dict[str, Scalar], message: str) -> None:
-    with pytest.raises(MisfitError, match=message):
+    with pytest.raises(IncompatibleError, match=message):
         learner("small", **(SMALL | values))
 
 
@@ -361,9 +361,9 @@ def test_published_start_points_are_complete_and_valid() -> None:
         complete = schema.resolve(values)
         assert {key: complete[key] for key in values} == dict(values)
     assert pipeline.published(card("small")) is None
-    assert pipeline.misfit(card("shd")) is None
+    assert pipeline.incompatible(card("shd")) is None
     assert "takes channels over time" in (
-        pipeline.misfit(dataclasses.replace(card("shd"), layout="nchw")) or ""
+        pipeline.incompatible(dataclasses.replace(card("shd"), layout="nchw")) or ""
     )
     assert registry.pipeline("delays") is Delays
 

@@ -264,9 +264,9 @@ def test_published_configuration_is_one_of_the_pipeline():
 @pytest.mark.parametrize("name", [*TRAINED, *TRIVIAL])
 def test_fits_a_card_or_says_why_not(name):
     pipeline = pipelines()[name]()
-    assert pipeline.misfit(CARD) is None
+    assert pipeline.incompatible(CARD) is None
     other = DatasetCard("d", "1", "classification", "nc", (4,), (1, 1, 1), classes=2)
-    assert "'d' is classification" in (pipeline.misfit(other) or "")
+    assert "'d' is classification" in (pipeline.incompatible(other) or "")
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_full_size_arms_fit_their_data(name: str) -> None:
     for dataset, kind, settings in variants(name):
         card = card_of(dataset)
         layout, shape = card.layout, card.shape
-        assert pipeline(kind)().misfit(card) is None
+        assert pipeline(kind)().incompatible(card) is None
         params = pipeline(kind).build_params(settings)
         stages = pipeline(kind)().stages(params, 1, 0)
         assert stages[-1].selects

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from harness.contracts.registry import pipeline
-from harness.errors import HarnessError, MisfitError
+from harness.errors import HarnessError, IncompatibleError
 from harness.models.network import neurons_of
 from harness.neurons.analog import LeakyReLU, ReLU, SharpenedReLU, window
 from harness.neurons.liaf import LIAF
@@ -268,7 +268,7 @@ def test_a_checkpoint_stands_for_the_first_stage(tmp_path: Path) -> None:
 def test_a_checkpoint_that_does_not_fit_lists_the_difference(tmp_path: Path) -> None:
     torch.save(Run("pipe-s", IMAGES, **{"network.width": 5}).learner.model.state_dict(), tmp_path / "a.pt")
     run = Run("pipe-s", IMAGES, **{"sharpen.checkpoint": str(tmp_path / "a.pt")})
-    with pytest.raises(MisfitError) as caught:
+    with pytest.raises(IncompatibleError) as caught:
         run.learner.begin(run.stages[0])
     line = str(caught.value)
     assert "a.pt" in line
@@ -284,7 +284,7 @@ def test_what_is_no_checkpoint(tmp_path: Path, content: str) -> None:
     elif content == "list":
         torch.save([1, 2], path)
     run = Run("pipe-d", FRAMES, **{"source.checkpoint": str(path)})
-    with pytest.raises(MisfitError, match=r"b\.pt") as caught:
+    with pytest.raises(IncompatibleError, match=r"b\.pt") as caught:
         run.learner.begin(run.stages[0])
     assert "\n" not in str(caught.value)
 
@@ -293,7 +293,7 @@ def test_a_restored_state_that_differs_is_a_misfit() -> None:
     run, other = Run("direct", IMAGES), Run("direct", IMAGES, **{"network.width": 5})
     for one in (run, other):
         one.learner.begin(one.stages[0])
-    with pytest.raises(MisfitError, match="differences"):
+    with pytest.raises(IncompatibleError, match="differences"):
         run.learner.load_state_dict(other.learner.state_dict())
 
 
@@ -303,4 +303,4 @@ def test_convert_shares_its_ann_between_recipes() -> None:
 
     assert artifact(recipe="max") == artifact(recipe="balanced", timesteps=64)
     assert artifact(**{"optimizer.lr": 0.1}) != artifact()
-    assert pipeline("convert")().misfit(FRAMES)
+    assert pipeline("convert")().incompatible(FRAMES)

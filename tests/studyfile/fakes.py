@@ -125,7 +125,7 @@ class ToySpikeParams(ToyAnnParams):
 
 
 class ToyPipeline(Pipeline):
-    def misfit(self, card):
+    def incompatible(self, card):
         return None if card.task == "classification" else "it classifies, the data set asks for a forecast"
 
     def stages(self, params, epochs, seed):
@@ -156,5 +156,5 @@ class ToyForecast(ToyPipeline):
     name = "toyforecast"
     Params = ToyAnnParams
 
-    def misfit(self, card):
+    def incompatible(self, card):
         return None if card.task == "forecasting" else "it forecasts"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.contracts import Neuron, NeuronSpec, ParamsModel, param
-from harness.errors import MisfitError
+from harness.errors import IncompatibleError
 from harness.models.forecast.encoders import Code, Encoder, StepEncoder
 from harness.models.forecast.gru import PlainGRU, SpikeGRU
 from harness.models.forecast.itransformer import ISpikformer, ITransformer
@@ -95,7 +95,7 @@ def build_forecaster(
 ) -> ForecastNet:
     """A network with spiking neurons over ``steps`` timesteps, or with ReLU where ``neuron`` is None.
 
-    Weights come from torch's global generator, which the caller seeds. Raises MisfitError where
+    Weights come from torch's global generator, which the caller seeds. Raises IncompatibleError where
     heads do not divide the token.
     """
     made = _spiking(net, window, steps, neuron) if neuron is not None else _plain(net, window)
@@ -142,6 +142,6 @@ def _plain(net: NetParams, window: int) -> tuple[nn.Module, nn.Module, int]:
 
 def _check_heads(net: NetParams) -> None:
     if net.hidden % net.heads:
-        raise MisfitError(
+        raise IncompatibleError(
             f"net.heads: {net.heads} heads do not divide net.hidden {net.hidden}; choose a multiple."
         )

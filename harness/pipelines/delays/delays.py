@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 
 from harness.contracts import Batch, DatasetCard, Events, Job, Learner, Pipeline, Stage
-from harness.errors import DataError, MisfitError
+from harness.errors import DataError, IncompatibleError
 from harness.events.anchored import frames, timestep_us
 from harness.ids import derive_seed
 from harness.layers.delay import DelayLayer, delay_layers, rounded
@@ -174,7 +174,7 @@ def _channels(params: DelaysParams, card: DatasetCard) -> int:
     if card.layout != "events":
         return channels
     if channels % params.channel_group:
-        raise MisfitError(
+        raise IncompatibleError(
             f"channel_group {params.channel_group} does not divide the {channels} channels of "
             f"'{card.name}'; allowed are its divisors.",
             names=("channel_group",),
@@ -183,7 +183,7 @@ def _channels(params: DelaysParams, card: DatasetCard) -> int:
 
 
 def _steps(params: DelaysParams, card: DatasetCard) -> int:
-    """Frames of one recording; 0 where that is not known. Raises MisfitError."""
+    """Frames of one recording; 0 where that is not known. Raises IncompatibleError."""
     if card.layout != "events":
         steps, timestep_ms = max(0, card.shape[0]), 0.0
         whole = f"{steps} steps"
@@ -192,9 +192,9 @@ def _steps(params: DelaysParams, card: DatasetCard) -> int:
         try:
             width, duration = timestep_us(timestep_ms), round(card.duration_ms * 1000)
         except DataError as error:
-            raise MisfitError(str(error), names=("timestep_ms",)) from None
+            raise IncompatibleError(str(error), names=("timestep_ms",)) from None
         if params.padding == "recording" and duration % width:
-            raise MisfitError(
+            raise IncompatibleError(
                 f"timestep_ms {timestep_ms:g} does not divide the {card.duration_ms:g} ms of a recording "
                 f"of '{card.name}'; take a divisor, or padding 'batch'.",
                 names=("timestep_ms", "padding"),
@@ -203,7 +203,7 @@ def _steps(params: DelaysParams, card: DatasetCard) -> int:
     if params.delay.kind != "none" and 0 < steps < params.delay.max:
         longest = params.delay.max - 1
         unit = f" ({longest * timestep_ms:g} ms)" if timestep_ms else ""
-        raise MisfitError(
+        raise IncompatibleError(
             f"delay.max {params.delay.max} allows delays of {longest} timesteps{unit}, longer than a "
             f"recording of '{card.name}' ({whole}); allowed are 1 to {steps}.",
             names=("delay.max", "timestep_ms", "delay.kind"),
@@ -220,7 +220,7 @@ class Delays(Pipeline):
     default_neuron = "lif"
     neuron_defaults: ClassVar[Mapping[str, Scalar]] = {"tau": 1.005, "surrogate.width": 0.2}
 
-    def misfit(self, card: DatasetCard) -> str | None:
+    def incompatible(self, card: DatasetCard) -> str | None:
         """Classification of channels over time: events on one axis, or sequences."""
         if card.task != "classification":
             return f"it classifies; '{card.name}' is for {card.task}"
@@ -238,7 +238,7 @@ class Delays(Pipeline):
         return (Stage("train", epochs),)
 
     def learner(self, job: Job) -> Learner:
-        """A new network. Raises MisfitError where delays, timestep or grouping do not fit the data."""
+        """A new network. Raises IncompatibleError where delays, timestep or grouping do not fit the data."""
         return DelaysLearner(job)
 
     def published(self, card: DatasetCard) -> Mapping[str, Scalar] | None:

@@ -9,7 +9,7 @@ import torch
 from harness.contracts import DatasetCard, Job, Learner, Pipeline, Stage
 from harness.ids import derive_seed
 from harness.models.forecast import build_forecaster
-from harness.pipelines.forecasting.forecast_common import ForecastLearner, ForecastParams, misfit
+from harness.pipelines.forecasting.forecast_common import ForecastLearner, ForecastParams, incompatible
 
 
 class PlainForecastLearner(ForecastLearner):
@@ -29,9 +29,9 @@ class ForecastANN(Pipeline):
     name = "forecast-ann"
     Params = ForecastParams
 
-    def misfit(self, card: DatasetCard) -> str | None:
+    def incompatible(self, card: DatasetCard) -> str | None:
         """Forecasting of windows alone."""
-        return misfit(card)
+        return incompatible(card)
 
     def stages(self, params: Any, epochs: int, seed: int) -> tuple[Stage, ...]:
         """One stage."""

@@ -42,7 +42,7 @@ class ForecastParams(ParamsModel):
     missing: MissingParams = MissingParams()
 
 
-def misfit(card: DatasetCard) -> str | None:
+def incompatible(card: DatasetCard) -> str | None:
     """Why a forecaster cannot run on a data set; None if it can."""
     if card.task != "forecasting" or card.layout != "nlc":
         return f"it forecasts windows (layout nlc); '{card.name}' is {card.task}, layout {card.layout}"

@@ -14,7 +14,7 @@ from harness.contracts import DatasetCard, Job, Learner, NeuronSpec, Pipeline, S
 from harness.ids import derive_seed
 from harness.models.forecast import build_forecaster
 from harness.neurons.ts_lif import TSLIF, stability_margin
-from harness.pipelines.forecasting.forecast_common import ForecastLearner, ForecastParams, misfit
+from harness.pipelines.forecasting.forecast_common import ForecastLearner, ForecastParams, incompatible
 from harness.space import Scalar
 
 #: SeqSNN's yml by data set: (backbone tcn) batch, learning rate, encoder features, kernel.
@@ -68,9 +68,9 @@ class ForecastSNN(Pipeline):
     neurons = ("lif", "plif", "ts-lif")
     neuron_defaults: ClassVar[Mapping[str, Scalar]] = {"tau": 100.0, "reset": "soft"}
 
-    def misfit(self, card: DatasetCard) -> str | None:
+    def incompatible(self, card: DatasetCard) -> str | None:
         """Forecasting of windows alone."""
-        return misfit(card)
+        return incompatible(card)
 
     def stages(self, params: Any, epochs: int, seed: int) -> tuple[Stage, ...]:
         """One stage."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from harness.contracts import Batch, DatasetCard, Job, Learner, ParamsModel, Pipeline, Split, Stage, param
 from harness.models.forecast.units import InstanceNorm, hide
-from harness.pipelines.forecasting.forecast_common import Hidden, MissingParams, misfit
+from harness.pipelines.forecasting.forecast_common import Hidden, MissingParams, incompatible
 
 #: Windows of one step of the normal equations.
 _CHUNK = 512
@@ -60,7 +60,7 @@ class TrivialLearner(Learner):
     def values(self, batch: Batch) -> Tensor:
         """The past of the variates (B, L, C), hidden values replaced by their window's mean."""
         if not isinstance(batch.x, Tensor):
-            raise AssertionError("misfit() lets windows pass alone")
+            raise AssertionError("incompatible() lets windows pass alone")
         x = batch.x[..., : self.job.card.variates]
         if not self.hidden.ratio:
             return x
@@ -173,9 +173,9 @@ class _Trivial(Pipeline):
     Params = TrivialParams
     kind: type[TrivialLearner]
 
-    def misfit(self, card: DatasetCard) -> str | None:
+    def incompatible(self, card: DatasetCard) -> str | None:
         """Forecasting of windows alone."""
-        return misfit(card)
+        return incompatible(card)
 
     def stages(self, params: Any, epochs: int, seed: int) -> tuple[Stage, ...]:
         """One fit, whatever the budget."""

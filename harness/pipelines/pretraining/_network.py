@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.contracts import Batch, DatasetCard, Job, Learner, Stage
-from harness.errors import MisfitError
+from harness.errors import IncompatibleError
 from harness.ids import derive_seed
 from harness.layers.augment import Augment
 from harness.models.build import build, input_shape
@@ -23,7 +23,7 @@ LAYOUTS = ("nc", "nchw", "ntc", "ntchw", "events")
 SEQUENCES = ("ntc", "ntchw")
 
 
-def misfit(card: DatasetCard) -> str | None:
+def incompatible(card: DatasetCard) -> str | None:
     """Why networks for classification cannot run on a data set; None if they can."""
     if card.task != "classification":
         return f"it classifies; '{card.name}' is for {card.task}"
@@ -33,17 +33,17 @@ def misfit(card: DatasetCard) -> str | None:
 
 
 def check_views(augment: Augment, card: DatasetCard) -> None:
-    """Raises MisfitError where data have no pixels to move or the shift would leave none."""
+    """Raises IncompatibleError where data have no pixels to move or the shift would leave none."""
     if augment.off:
         return
     shape = input_shape(card)
     if len(shape) != 3:
-        raise MisfitError(
+        raise IncompatibleError(
             f"augment changes images and frames; '{card.name}' has {shape}: set augment.shift: 0, "
             "augment.flip: none and augment.crop: 1.0."
         )
     if augment.shift >= min(shape[1:]):
-        raise MisfitError(
+        raise IncompatibleError(
             f"augment.shift: {augment.shift} pixels would leave nothing of '{card.name}', "
             f"{shape[1]} x {shape[2]}; choose less than {min(shape[1:])}."
         )
@@ -111,7 +111,7 @@ class NetworkLearner(Learner):
     ) -> None:
         """Take a stage's name, optimiser, schedule and random views (None: ``augment.*``) over.
 
-        Raises MisfitError for views that the data cannot have.
+        Raises IncompatibleError for views that the data cannot have.
         """
         self.stage = stage
         self.augment = (self.params.augment if augment is None else augment).build()
@@ -163,6 +163,6 @@ class NetworkLearner(Learner):
         return self.criterion(self.model(views, batch.length), batch)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore; a network that differs is a MisfitError that lists the differences."""
+        """Restore; a network that differs is a IncompatibleError that lists the differences."""
         load(self.model, state["model"], where=f"saved state of stage '{self.stage.name}'")
         super().load_state_dict(state)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from harness.errors import CheckpointError, MisfitError
+from harness.errors import CheckpointError, IncompatibleError
 from harness.models.network import Network, load
 
 
@@ -59,7 +59,7 @@ def load_checkpoint(network: Network, path: str) -> None:
     state = read_checkpoint(path)
     try:
         load(network, state, where=f"checkpoint {path}")
-    except MisfitError as error:
+    except IncompatibleError as error:
         raise CheckpointError(str(error)) from None
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from harness.contracts import DatasetCard, Job, Learner, Pipeline, Stage, param, registry
 from harness.models.network import NeuronFactory
-from harness.pipelines.pretraining._network import NetworkLearner, misfit
+from harness.pipelines.pretraining._network import NetworkLearner, incompatible
 from harness.pipelines.pretraining._params import EncoderParams, TrainingParams
 
 
@@ -40,9 +40,9 @@ class ANN(Pipeline):
     name = "ann"
     Params = ANNParams
 
-    def misfit(self, card: DatasetCard) -> str | None:
+    def incompatible(self, card: DatasetCard) -> str | None:
         """Classification of vectors, images, frames, sequences and events."""
-        return misfit(card)
+        return incompatible(card)
 
     def stages(self, params: Any, epochs: int, seed: int) -> tuple[Stage, ...]:
         """One stage."""

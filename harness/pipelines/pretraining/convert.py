@@ -18,7 +18,7 @@ from harness.models.build import input_shape
 from harness.models.converted import Converted, Recipe, as_plain, convert
 from harness.models.network import Network
 from harness.neurons.analog import ReLU
-from harness.pipelines.pretraining._network import NetworkLearner, misfit
+from harness.pipelines.pretraining._network import NetworkLearner, incompatible
 from harness.pipelines.pretraining._params import TrainingParams, flat
 
 ANN, CONVERT = "ann", "convert"
@@ -75,7 +75,7 @@ class ConvertLearner(NetworkLearner):
         for start in range(0, count, size):
             x = train.batch(np.arange(start, min(start + size, count))).to(self.job.device).x
             if isinstance(x, Events):
-                raise AssertionError  # misfit refuses events
+                raise AssertionError  # incompatible() refuses events
             batches.append(x)
         with torch.no_grad():
             passes = self.params.passes if self.params.recipe == "balanced" else 1
@@ -111,11 +111,11 @@ class Convert(Pipeline):
     name = "convert"
     Params = ConvertParams
 
-    def misfit(self, card: DatasetCard) -> str | None:
+    def incompatible(self, card: DatasetCard) -> str | None:
         """Static data, which is put in as a constant current."""
         if card.layout not in ("nc", "nchw"):
             return f"it converts networks of static data; '{card.name}' has layout {card.layout}"
-        return misfit(card)
+        return incompatible(card)
 
     def stages(self, params: Any, epochs: int, seed: int) -> tuple[Stage, ...]:
         """``epochs`` is the ANN's."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.contracts import DatasetCard, Job, Learner, NeuronSpec, Pipeline, Stage
-from harness.pipelines.pretraining._network import NetworkLearner, misfit
+from harness.pipelines.pretraining._network import NetworkLearner, incompatible
 from harness.pipelines.pretraining._params import SpikingParams
 from harness.pipelines.pretraining._published import Settings, published
 
@@ -38,9 +38,9 @@ class Direct(Pipeline):
     Params = DirectParams
     analog_neurons = ("liaf",)
 
-    def misfit(self, card: DatasetCard) -> str | None:
+    def incompatible(self, card: DatasetCard) -> str | None:
         """Classification of vectors, images, frames, sequences and events."""
-        return misfit(card)
+        return incompatible(card)
 
     def stages(self, params: Any, epochs: int, seed: int) -> tuple[Stage, ...]:
         """One stage."""

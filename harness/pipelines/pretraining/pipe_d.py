@@ -31,7 +31,7 @@ from harness.models.encoders import time_major
 from harness.models.network import switch, transfer
 from harness.neurons.analog import LeakyReLU, ReLU, ReLUParams
 from harness.neurons.liaf import LIAF, LIAFParams
-from harness.pipelines.pretraining._network import SEQUENCES, NetworkLearner, misfit
+from harness.pipelines.pretraining._network import SEQUENCES, NetworkLearner, incompatible
 from harness.pipelines.pretraining._params import (
     AugmentParams,
     OptimizerParams,
@@ -207,14 +207,14 @@ class PipeD(Pipeline):
     neurons = ("lif", "plif", "if", "liaf")
     neuron_defaults = PAPER_NEURON
 
-    def misfit(self, card: DatasetCard) -> str | None:
+    def incompatible(self, card: DatasetCard) -> str | None:
         """Event frames of two polarities."""
         if card.layout not in ("events", "ntchw"):
             return f"it needs frames or camera events; '{card.name}' has layout {card.layout}"
         shape = card.shape[1:] if card.layout == "ntchw" else card.shape
         if len(shape) != 3 or shape[0] != 2:
             return f"it needs two polarities of pixels; '{card.name}' has {shape}"
-        return misfit(card)
+        return incompatible(card)
 
     def stages(self, params: Any, epochs: int, seed: int) -> tuple[Stage, ...]:
         """``epochs`` is the last stage's; the others have their own."""

@@ -28,7 +28,7 @@ from harness.contracts import (
 from harness.models.network import neurons_of, switch
 from harness.neurons.analog import LeakyReLU, ReLU, ReLUParams, SharpenedReLU, window
 from harness.neurons.kernels.surrogate import rect
-from harness.pipelines.pretraining._network import NetworkLearner, misfit
+from harness.pipelines.pretraining._network import NetworkLearner, incompatible
 from harness.pipelines.pretraining._params import OptimizerParams, ScheduleParams, SpikingParams, flat
 from harness.pipelines.pretraining._published import PAPER_NEURON, Settings, published
 from harness.pipelines.pretraining._transfer import inherit_momentum, load_checkpoint
@@ -152,11 +152,11 @@ class PipeS(Pipeline):
     analog_neurons = ("liaf",)
     neuron_defaults = PAPER_NEURON
 
-    def misfit(self, card: DatasetCard) -> str | None:
+    def incompatible(self, card: DatasetCard) -> str | None:
         """Static data; frames and events have pipe-d."""
         if card.layout not in ("nc", "nchw"):
             return f"it pretrains on static data; '{card.name}' has layout {card.layout}: use pipe-d"
-        return misfit(card)
+        return incompatible(card)
 
     def stages(self, params: Any, epochs: int, seed: int) -> tuple[Stage, ...]:
         """The first stage's length is ``sharpen.epochs``; ``epochs`` is the second's."""

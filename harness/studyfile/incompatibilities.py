@@ -1,6 +1,6 @@
 """Configurations that a data set rules out, found before anything runs.
 
-A pipeline says which parameters a misfit rests on. What rests on fixed values alone would fail every
+A pipeline says which parameters an incompatibility rests on. What rests on fixed values alone would fail every
 trial; what rests on one searched parameter as well, fails at that end or option of its domain. What
 rests on several searched ones is left to the trials, where it is a failure with its reason.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from harness.errors import HarnessError, MisfitError
+from harness.errors import HarnessError, IncompatibleError
 from harness.space import Choice, Domain, Scalar
 from harness.studyfile.domains import Wanted
 from harness.studyfile.resolve import Resolved
@@ -19,12 +19,12 @@ from harness.studyfile.variants import Given, Variant
 Point = dict[str, Scalar]
 
 
-def refuse_misfits(
+def validate_compatibility(
     variant: Variant, cell: Resolved, wanted: Mapping[str, Wanted], fixed: Mapping[str, Given]
 ) -> None:
     """Raise StudyFileError where fixed values, or one end of a domain, cannot run on the data set."""
     for searched, needs, point in _probes(cell):
-        error = _misfit(variant, {**cell.fixed, **point})
+        error = _incompatible(variant, {**cell.fixed, **point})
         if error is None:
             continue
         rests_on = {name for name in error.names if name in cell.space.names}
@@ -36,11 +36,11 @@ def refuse_misfits(
         raise file_error(location, name or variant.name, str(error).removeprefix(f"{name} "))
 
 
-def _misfit(variant: Variant, values: Mapping[str, Scalar]) -> MisfitError | None:
+def _incompatible(variant: Variant, values: Mapping[str, Scalar]) -> IncompatibleError | None:
     try:
         params = variant.pipeline.build_params(values)
         variant.pipeline().refuse(params, variant.source.card)
-    except MisfitError as error:
+    except IncompatibleError as error:
         return error
     except HarnessError:
         return None  # what cannot be built is refused elsewhere
