@@ -173,7 +173,7 @@ class Pipeline(ABC):
     def incompatible(self, card: DatasetCard) -> str | None:
         """Why the pipeline cannot run on a data set, in one sentence; None if it can."""
 
-    def refuse(self, params: Any, card: DatasetCard) -> None:  # noqa: B027 - a hook, empty unless overridden
+    def validate(self, params: Any, card: DatasetCard) -> None:  # noqa: B027 - a hook, empty unless overridden
         """Raise IncompatibleError, with ``names``, where a configuration cannot run on a data set that suits."""
 
     @abstractmethod

@@ -80,7 +80,7 @@ def tables_of(
 
 
 def _pick_all(view: StudyView, cells: tuple[CellInfo, ...], own: pd.DataFrame) -> tuple[CellRows, ...]:
-    _refuse_without_baselines(view, cells)
+    _validate_baselines(view, cells)
     names = {cell.name for cell in cells}
     here = own[own["cell"].isin(names)]
     provisional = not bool(((here["phase"] == "final") & here["final"]).any())
@@ -90,7 +90,7 @@ def _pick_all(view: StudyView, cells: tuple[CellInfo, ...], own: pd.DataFrame) -
     )
 
 
-def _refuse_without_baselines(view: StudyView, cells: tuple[CellInfo, ...]) -> None:
+def _validate_baselines(view: StudyView, cells: tuple[CellInfo, ...]) -> None:
     if cells[0].task != "forecasting":
         return
     missing = [name for name in TRIVIAL if name not in {cell.pipeline for cell in cells}]

@@ -36,7 +36,7 @@ class StudyLock:
         if self._files.local is not None:
             self._take_local()
         else:
-            self._refuse_if_fresh(self._content())
+            self._validate_stale(self._content())
         self._beat()
         self._thread = threading.Thread(target=self._beats, name="study-lock", daemon=True)
         self._thread.start()
@@ -73,7 +73,7 @@ class StudyLock:
             raise self._refusal(content) from None
         if content.get("host") not in (None, socket.gethostname()):
             try:
-                self._refuse_if_fresh(content)
+                self._validate_stale(content)
             except LockedError:
                 handle.close()
                 raise
@@ -85,7 +85,7 @@ class StudyLock:
         except OSError:
             return {}
 
-    def _refuse_if_fresh(self, content: dict[str, Any]) -> None:
+    def _validate_stale(self, content: dict[str, Any]) -> None:
         beat = content.get("heartbeat")
         if isinstance(beat, int | float) and time.time() - beat < STALE_S:
             raise self._refusal(content)

@@ -47,7 +47,7 @@ def digest(found: dict[str, Any]) -> str:
     return content_id(found)
 
 
-def refuse_if_changed(study: str, before: dict[str, Any], now: dict[str, Any]) -> None:
+def validate_unchanged(study: str, before: dict[str, Any], now: dict[str, Any]) -> None:
     """Raise ResumeError with every difference if the fingerprints differ."""
     missing = "(absent)"
     changed = [
@@ -63,7 +63,7 @@ def refuse_if_changed(study: str, before: dict[str, Any], now: dict[str, Any]) -
         )
 
 
-def refuse_strangers(study: str, trials: set[str], now: str) -> None:
+def validate_trials(study: str, trials: set[str], now: str) -> None:
     """Raise ResumeError if trials are there and none has this fingerprint."""
     if trials and now not in trials:
         raise ResumeError(

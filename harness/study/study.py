@@ -62,11 +62,11 @@ class Study:
             launches = self.store.studies(self.spec.name)
             if len(launches):
                 before = json.loads(str(launches.sort_values("launch")["parts"].iloc[-1]))
-                prints.refuse_if_changed(self.spec.name, before, found)
+                prints.validate_unchanged(self.spec.name, before, found)
             earlier = self.store.trials(self.spec.name, ["trial_id", "state", "fingerprint"])
             self.store.require_readable(self.spec.name)
             if launches.empty:  # a broken launch row was set aside: the trials still say what they are of
-                prints.refuse_strangers(self.spec.name, set(earlier["fingerprint"]), prints.digest(found))
+                prints.validate_trials(self.spec.name, set(earlier["fingerprint"]), prints.digest(found))
             self._record_launch(found, launches)
             if fork_of is not None and launches.empty:
                 copy_matching(self.store, fork_of, self.spec, prints.digest(found))

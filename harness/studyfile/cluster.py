@@ -60,7 +60,7 @@ def load_cluster(path_or_name: str | Path = "local") -> ClusterSpec:
         remedy = "Write harness: {engine: tune, address: auto}."
         raise file_error(root.location, "", f"the cluster file has no harness: section. {remedy}")
     got = check(ClusterFile, section, _SECTION)
-    _refuse_contradictions(got, section)
+    _validate_consistent(got, section)
     return ClusterSpec(
         name=got.name or path.stem,
         engine=got.engine,
@@ -114,7 +114,7 @@ def _section(root: Node) -> Node | None:
     return parse_yaml(note.value, "", note.location) or Node({}, note.location)
 
 
-def _refuse_contradictions(got: ClusterFile, section: Node) -> None:
+def _validate_consistent(got: ClusterFile, section: Node) -> None:
     if got.engine == "local" and got.address:
         location = section.mapping["address"].location
         raise file_error(

@@ -39,7 +39,7 @@ def validate_compatibility(
 def _incompatible(variant: Variant, values: Mapping[str, Scalar]) -> IncompatibleError | None:
     try:
         params = variant.pipeline.build_params(values)
-        variant.pipeline().refuse(params, variant.source.card)
+        variant.pipeline().validate(params, variant.source.card)
     except IncompatibleError as error:
         return error
     except HarnessError:

@@ -13,11 +13,11 @@ from harness.space import Params
 from harness.studyfile.domains import Wanted, read_space
 from harness.studyfile.file import StudyFile
 from harness.studyfile.incompatibilities import validate_compatibility
-from harness.studyfile.objectives import read_limits, read_objectives, refuse_combinations
+from harness.studyfile.objectives import read_limits, read_objectives, validate_combinations
 from harness.studyfile.overrides import apply_overrides, overridden_text
 from harness.studyfile.resolve import resolve
 from harness.studyfile.scalars import file_error
-from harness.studyfile.start import read_start, refuse_unsearched, start_points
+from harness.studyfile.start import read_start, start_points, validate_searched
 from harness.studyfile.validation import check
 from harness.studyfile.values import Cell, ConfirmPlan, FinalPlan, SearchPlan, StudySpec
 from harness.studyfile.variants import Given, Variant, accept, read_values, read_variants
@@ -48,7 +48,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
         hours=file.search.stop.hours,
         plateau=file.search.stop.plateau,
     )
-    refuse_combinations(root, search, cells[0].objectives, [(cell.name, cell.space) for cell in cells])
+    validate_combinations(root, search, cells[0].objectives, [(cell.name, cell.space) for cell in cells])
     _check_target(root, file, cells)
     _check_baseline(root, file, cells)
     return StudySpec(
@@ -100,11 +100,11 @@ def _cells(
     known = sorted({name for variant in variants for name in variant.schema.names})
     _check_names(root, wanted, fixed, known)
     _check_conditions(wanted, variants)
-    refuse_unsearched(starts, list(wanted), known)
+    validate_searched(starts, list(wanted), known)
     cells = tuple(
         _settle(variant, wanted, fixed, starts, objectives[variant.source.card.task]) for variant in variants
     )
-    _refuse_unused(wanted, fixed, cells)
+    _validate_used(wanted, fixed, cells)
     return cells
 
 
@@ -188,7 +188,7 @@ def _accept_any(infos: Sequence[ParamInfo], given: Given) -> None:
     accept(infos[-1], given)
 
 
-def _refuse_unused(wanted: Mapping[str, Wanted], fixed: Mapping[str, Given], cells: Sequence[Cell]) -> None:
+def _validate_used(wanted: Mapping[str, Wanted], fixed: Mapping[str, Given], cells: Sequence[Cell]) -> None:
     """Raise StudyFileError for an entry that applies to no cell, with the reason in one of them."""
     searched = {name for cell in cells for name in cell.space.names}
     given = {name for cell in cells for name, _ in cell.fixed}

@@ -103,7 +103,7 @@ def read_limits(
     return tuple(sorted(limits.items()))
 
 
-def refuse_combinations(
+def validate_combinations(
     root: Node, search: SearchPlan, objectives: Sequence[Objective], spaces: Iterable[tuple[str, Space]]
 ) -> None:
     """Raise StudyFileError where the sampler or pruner cannot do what is asked."""
@@ -128,12 +128,12 @@ def refuse_combinations(
             )
     for cell, space in spaces:
         if search.sampler == "grid":
-            _refuse_grid(sampler_at, cell, space)
+            _validate_grid(sampler_at, cell, space)
         if search.sampler == "cmaes" and space.parameters:
-            _refuse_cmaes(sampler_at, cell, space)
+            _validate_cmaes(sampler_at, cell, space)
 
 
-def _refuse_grid(location: str, cell: str, space: Space) -> None:
+def _validate_grid(location: str, cell: str, space: Space) -> None:
     endless = next((p.name for p in space if math.isinf(p.domain.size)), None)
     if endless is not None:
         raise file_error(
@@ -143,7 +143,7 @@ def _refuse_grid(location: str, cell: str, space: Space) -> None:
         )
 
 
-def _refuse_cmaes(location: str, cell: str, space: Space) -> None:
+def _validate_cmaes(location: str, cell: str, space: Space) -> None:
     numeric = [p.name for p in space if not isinstance(p.domain, Choice) and not p.when]
     if len(numeric) < 2:
         raise file_error(

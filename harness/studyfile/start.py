@@ -35,7 +35,7 @@ def read_start(node: Node | None) -> tuple[Mapping[str, Given] | None, ...]:
     return tuple(entries)
 
 
-def refuse_unsearched(
+def validate_searched(
     entries: Sequence[Mapping[str, Given] | None], searched: Sequence[str], known: Sequence[str]
 ) -> None:
     """Raise StudyFileError where a start point names what the study does not search."""
@@ -64,10 +64,10 @@ def start_points(
     for entry in entries:
         point = _from_paper(cell, published, notes) if entry is None else _from_file(cell, entry)
         if point and point not in points:
-            _refuse_unbuildable(variant, cell, point)
+            _validate_buildable(variant, cell, point)
             points.append(point)
     if not cell.space.parameters:
-        _refuse_unbuildable(variant, cell, {})
+        _validate_buildable(variant, cell, {})
     return tuple(points), tuple(notes)
 
 
@@ -121,10 +121,10 @@ def _from_file(cell: Resolved, entry: Mapping[str, Given]) -> Point:
     return point
 
 
-def _refuse_unbuildable(variant: Variant, cell: Resolved, point: Point) -> None:
+def _validate_buildable(variant: Variant, cell: Resolved, point: Point) -> None:
     try:
         params = variant.pipeline.build_params({**cell.fixed, **point})
-        variant.pipeline().refuse(params, variant.source.card)
+        variant.pipeline().validate(params, variant.source.card)
     except HarnessError as error:
         shown = ", ".join(f"{name} {echo(value)}" for name, value in point.items())
         message = f"{error} (with {shown})" if shown else str(error)

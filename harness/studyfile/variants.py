@@ -62,7 +62,7 @@ def read_variants(node: Node, folder: Path) -> tuple[Variant, ...]:
             )
         for entry in entries:
             variant = _variant(entry, source)
-            _refuse_twin(variant, variants)
+            _validate_unique(variant, variants)
             variants.append(variant)
     return tuple(variants)
 
@@ -132,7 +132,7 @@ def accept_all(infos: Sequence[ParamInfo], given: Given) -> Scalar:
     return values[0]
 
 
-def _refuse_twin(variant: Variant, others: list[Variant]) -> None:
+def _validate_unique(variant: Variant, others: list[Variant]) -> None:
     for other in others:
         if _content(variant) == _content(other):
             raise file_error(

@@ -228,7 +228,7 @@ class Delays(Pipeline):
             return None
         return f"it takes channels over time (ntc, or events on one axis); '{card.name}' has {card.layout}"
 
-    def refuse(self, params: Any, card: DatasetCard) -> None:
+    def validate(self, params: Any, card: DatasetCard) -> None:
         """Channel groups, timesteps and ranges of delays that the recordings do not have."""
         _channels(params, card)
         _steps(params, card)
