@@ -15,7 +15,7 @@
     ├── ResourceError             more devices asked than the cluster has
     └── TrialError                one trial cannot go on; carries a ``reason``
         ├── NonFiniteError        reason "non-finite"
-        └── IncompatibleError           reason "misfit": a saved state or network that does not fit
+        └── IncompatibleError     reason "misfit": a saved state or network that does not fit
             └── CheckpointError   the user's own checkpoint; a DataError too, so it stops the study
 
 ``assert`` is for our own bugs; everything above is for input.

@@ -1,7 +1,7 @@
 """The search space as frozen values: domains of parameters and the conditions they need.
 
 A space is a tuple of :class:`Parameter`. It knows nothing of Optuna or YAML; ``search``
-turns it into distributions, ``spec`` reads it from a study file.
+turns it into distributions, ``studyfile`` reads it from a study file.
 """
 
 from __future__ import annotations

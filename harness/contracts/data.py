@@ -17,7 +17,7 @@ from torch import Tensor
 Arrays = Mapping[str, NDArray[Any]]
 Index = NDArray[np.int64]
 SplitName = Literal["train", "valid", "test"]
-Task = Literal["classification", "forecasting"]
+TaskKind = Literal["classification", "forecasting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class DatasetCard:
 
     name: str
     revision: str
-    task: Task
+    task: TaskKind
     layout: str
     shape: tuple[int, ...]
     counts: tuple[int, int, int]

@@ -174,7 +174,7 @@ class Pipeline(ABC):
         """Why the pipeline cannot run on a data set, in one sentence; None if it can."""
 
     def validate(self, params: Any, card: DatasetCard) -> None:  # noqa: B027 - a hook, empty unless overridden
-        """Raise IncompatibleError, with ``names``, where a configuration cannot run on a data set that suits."""
+        """Raise IncompatibleError, with ``names``, where a configuration cannot run on this data set."""
 
     @abstractmethod
     def stages(self, params: Any, epochs: int, seed: int) -> tuple[Stage, ...]:

@@ -1,7 +1,7 @@
 """Configurations that a data set rules out, found before anything runs.
 
-A pipeline says which parameters an incompatibility rests on. What rests on fixed values alone would fail every
-trial; what rests on one searched parameter as well, fails at that end or option of its domain. What
+A pipeline says which parameters an incompatibility rests on. What rests on fixed values alone would fail
+every trial; what rests on one searched parameter as well, fails at that end or option of its domain. What
 rests on several searched ones is left to the trials, where it is a failure with its reason.
 """
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.contracts import registry
-from harness.contracts.data import Task
+from harness.contracts.data import TaskKind
 from harness.contracts.params import ParamInfo
 from harness.errors import HarnessError, UnknownNameError
 from harness.space import Params
@@ -40,7 +40,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     folder = path.absolute().parent
     plugins = _load_plugins(root, file.plugins, folder)
     variants = read_variants(root.mapping["cells"], folder)
-    tasks: dict[str, Task] = {variant.source.name: variant.source.card.task for variant in variants}
+    tasks: dict[str, TaskKind] = {variant.source.name: variant.source.card.task for variant in variants}
     objectives = read_objectives(root.mapping.get("objective"), tasks)
     cells = _cells(root, variants, objectives)
     search = SearchPlan(
@@ -92,7 +92,7 @@ def _load_plugins(root: Node, names: Sequence[str], folder: Path) -> tuple[tuple
 
 
 def _cells(
-    root: Node, variants: Sequence[Variant], objectives: Mapping[Task, tuple[Objective, ...]]
+    root: Node, variants: Sequence[Variant], objectives: Mapping[TaskKind, tuple[Objective, ...]]
 ) -> tuple[Cell, ...]:
     wanted = read_space(root.mapping.get("space"))
     fixed = read_values(root.mapping.get("fixed"), "fixed")

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.contracts.data import Task
+from harness.contracts.data import TaskKind
 from harness.errors import UnknownNameError
 from harness.space import Choice, Space
 from harness.studyfile.scalars import echo, file_error
@@ -15,8 +15,8 @@ from harness.studyfile.values import SearchPlan
 from harness.studyfile.yaml_lines import Node
 from harness.trial import COSTS, Objective
 
-_BOTH: tuple[Task, ...] = ("classification", "forecasting")
-METRICS: Mapping[str, tuple[str, tuple[Task, ...]]] = {
+_BOTH: tuple[TaskKind, ...] = ("classification", "forecasting")
+METRICS: Mapping[str, tuple[str, tuple[TaskKind, ...]]] = {
     "accuracy": ("max", ("classification",)),
     "r2": ("max", ("forecasting",)),
     "rse": ("min", ("forecasting",)),
@@ -34,14 +34,16 @@ METRICS: Mapping[str, tuple[str, tuple[Task, ...]]] = {
 
 """Metrics that are never negative."""
 
-_DEFAULT: Mapping[Task, Objective] = {
+_DEFAULT: Mapping[TaskKind, Objective] = {
     "classification": Objective("accuracy", True),
     "forecasting": Objective("r2", True),
 }
 _ONE_OBJECTIVE = ("cmaes", "grid")
 
 
-def read_objectives(node: Node | None, tasks: Mapping[str, Task]) -> dict[Task, tuple[Objective, ...]]:
+def read_objectives(
+    node: Node | None, tasks: Mapping[str, TaskKind]
+) -> dict[TaskKind, tuple[Objective, ...]]:
     """``objective: accuracy max`` or a list for all cells; by default each task's own. Raises StudyFileError.
 
     ``tasks`` are the tasks by data set; found are the objectives by task.
@@ -60,7 +62,7 @@ def read_objectives(node: Node | None, tasks: Mapping[str, Task]) -> dict[Task, 
     return dict.fromkeys(tasks.values(), tuple(found))
 
 
-def _objective(node: Node, tasks: Mapping[str, Task]) -> Objective:
+def _objective(node: Node, tasks: Mapping[str, TaskKind]) -> Objective:
     if not isinstance(node.value, str):
         raise file_error(node.location, "objective", not_a("text such as 'accuracy max'", node))
     match = re.fullmatch(r"(\S+)(?:\s+(\S+))?", node.value.strip())
@@ -75,7 +77,7 @@ def _objective(node: Node, tasks: Mapping[str, Task]) -> Objective:
     return Objective(metric, (direction or METRICS[metric][0]) == "max")
 
 
-def known_metric(location: str, key: str, metric: str, tasks: Mapping[str, Task]) -> None:
+def known_metric(location: str, key: str, metric: str, tasks: Mapping[str, TaskKind]) -> None:
     """Raise StudyFileError unless every cell measures the metric and selecting by it is honest."""
     if metric.startswith("legacy_"):
         raise file_error(
@@ -92,7 +94,7 @@ def known_metric(location: str, key: str, metric: str, tasks: Mapping[str, Task]
 
 
 def read_limits(
-    limits: Mapping[str, float], node: Node | None, tasks: Mapping[str, Task]
+    limits: Mapping[str, float], node: Node | None, tasks: Mapping[str, TaskKind]
 ) -> tuple[tuple[str, float], ...]:
     """``limits: {synops: 1.0e7}``, each an upper bound. Raises StudyFileError."""
     for metric, bound in limits.items():

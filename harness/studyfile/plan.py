@@ -1,4 +1,4 @@
-"""A plan on a terminal; the only module of ``spec`` that draws."""
+"""A plan on a terminal; the only module of ``studyfile`` that draws."""
 
 from __future__ import annotations
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from harness.contracts.data import DatasetCard, Task
+from harness.contracts.data import DatasetCard, TaskKind
 from harness.errors import DataError, NonFiniteError
 from harness.train.forecast_metrics import forecast_metrics
 
-NAMES: Mapping[Task, tuple[str, ...]] = {
+NAMES: Mapping[TaskKind, tuple[str, ...]] = {
     "classification": ("accuracy", "loss"),
     "forecasting": ("r2", "rse", "mae", "mse", "loss"),
 }
