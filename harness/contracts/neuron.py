@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from harness.contracts.params import ParamsModel
 from harness.space import Scalar
 
-State = tuple[Tensor, ...]
+NeuronState = tuple[Tensor, ...]
 
 
 class Neuron(nn.Module):
@@ -35,11 +35,11 @@ class Neuron(nn.Module):
         super().__init__()
         self.params: Any = self.Params() if params is None else params
 
-    def initial_state(self, x_b: Tensor) -> State:
+    def initial_state(self, x_b: Tensor) -> NeuronState:
         """The state at rest for inputs like ``x_b`` (B, ...): by default one membrane of zeros."""
         return (torch.zeros_like(x_b),)
 
-    def step(self, x_b: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x_b: Tensor, state: NeuronState) -> tuple[Tensor, NeuronState]:
         """One timestep: input current (B, ...) and state to output (B, ...) and the next state."""
         raise NotImplementedError
 

@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from harness.contracts import Neuron, ParamsModel, param
-from harness.contracts.neuron import State
+from harness.contracts.neuron import NeuronState
 from harness.neurons.kernels.functional import spike
 from harness.neurons.kernels.surrogate import Surrogate, rect
 
@@ -25,11 +25,11 @@ class Memoryless(Neuron):
     low = 0.0
     high = float("inf")
 
-    def initial_state(self, x_b: Tensor) -> State:
+    def initial_state(self, x_b: Tensor) -> NeuronState:
         """No state."""
         return ()
 
-    def step(self, x_b: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x_b: Tensor, state: NeuronState) -> tuple[Tensor, NeuronState]:
         """The output of one step."""
         return self(x_b), ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from harness.contracts import Neuron, ParamsModel
-from harness.contracts.neuron import State
+from harness.contracts.neuron import NeuronState
 from harness.neurons.kernels import compiled
 from harness.neurons.kernels.functional import lif_held, lif_multistep, spike
 
@@ -40,7 +40,7 @@ class LeakyNeuron(Neuron):
             return h_b - self.v_threshold * fired
         return h_b * (1.0 - fired)
 
-    def step(self, x_b: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x_b: Tensor, state: NeuronState) -> tuple[Tensor, NeuronState]:
         """One timestep: spikes (B, ...) and the membrane after reset."""
         h_b = self.charge(x_b, state[0])
         return spike(h_b, self.v_threshold, self.surrogate), (self.after_reset(h_b),)

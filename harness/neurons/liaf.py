@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.contracts import ParamsModel, param
-from harness.contracts.neuron import State
+from harness.contracts.neuron import NeuronState
 from harness.neurons.constants import LeakParams
 from harness.neurons.kernels.functional import integrate_multistep
 from harness.neurons.leaky import LeakyNeuron
@@ -66,7 +66,7 @@ class LIAF(LeakyNeuron):
         out: Tensor = ACTIVATIONS[self.params.activation](h)
         return out.clamp(0.0, 1.0) if self.params.clamp else out
 
-    def step(self, x_b: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x_b: Tensor, state: NeuronState) -> tuple[Tensor, NeuronState]:
         """One timestep: analog output (B, ...) and the membrane after reset."""
         h_b = self.charge(x_b, state[0])
         return self.output(h_b), (self.after_reset(h_b),)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.contracts import Neuron, ParamsModel, param
-from harness.contracts.neuron import State
+from harness.contracts.neuron import NeuronState
 from harness.neurons.constants import SurrogateParams
 from harness.neurons.kernels import compiled
 from harness.neurons.kernels.functional import spike
@@ -146,7 +146,7 @@ class TSLIF(Neuron):
         rule = self.rule._replace(hold=steps)
         return ts_lif_multistep(x_b, self.gains(), self.weights(), rule, self.axis)
 
-    def initial_state(self, x_b: Tensor) -> State:
+    def initial_state(self, x_b: Tensor) -> NeuronState:
         """Two carried potentials, in the paper's form also two spikes that will reset them.
 
         After them come the constants that steps need, ten tensors, so that they are made once a run.
@@ -155,7 +155,7 @@ class TSLIF(Neuron):
         weights = (m.view(-1, *(1,) * (-1 - self.axis)) for m in self.weights())
         return (zero,) * (4 if self.late else 2) + (*self.gains().unbind(), *weights)
 
-    def step(self, x_b: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x_b: Tensor, state: NeuronState) -> tuple[Tensor, NeuronState]:
         """One timestep: graded spikes (B, ...) and the next state."""
         k11, k12, kx1, k22, k21, kx2, g1, g2, m_d, m_s = constants = state[-10:]
         u_d = k11 * state[0] + k12 * state[1] + kx1 * x_b
