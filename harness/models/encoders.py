@@ -17,7 +17,7 @@ from harness.errors import HarnessError
 from harness.events.binning import by_count, by_time
 
 Code = Literal["direct", "poisson", "latency"]
-Split = Literal["time", "count"]
+FrameSplit = Literal["time", "count"]
 
 
 def check_timesteps(timesteps: int) -> int:
@@ -69,7 +69,7 @@ def time_major(
     timesteps: int,
     *,
     code: Code = "direct",
-    split: Split = "time",
+    split: FrameSplit = "time",
     generator: torch.Generator | None = None,
     sequence: bool = False,
 ) -> Tensor:

@@ -11,7 +11,7 @@ from torch import nn
 from harness.contracts import ParamsModel, param
 from harness.layers.augment import Augment, Flip
 from harness.models.build import NetworkParams
-from harness.models.encoders import Code, Split
+from harness.models.encoders import Code, FrameSplit
 
 
 class OptimizerParams(ParamsModel):
@@ -64,7 +64,7 @@ class EncoderParams(ParamsModel):
     """How inputs become sequences."""
 
     code: Code = param("direct", "static values: constant current, Poisson spikes or latency")
-    split: Split = param("time", "events: frames of equal duration or of equal counts")
+    split: FrameSplit = param("time", "events: frames of equal duration or of equal counts")
 
 
 class AugmentParams(ParamsModel):
