@@ -13,7 +13,7 @@ from typing import Any
 from harness.store.results import ResultStore
 
 QUEUE = 64
-Job = Callable[[], None]
+WriteCall = Callable[[], None]
 
 
 class Writer:
@@ -21,7 +21,7 @@ class Writer:
 
     def __init__(self, store: ResultStore) -> None:
         self._store = store
-        self._queue: queue.Queue[Job | None] = queue.Queue(QUEUE)
+        self._queue: queue.Queue[WriteCall | None] = queue.Queue(QUEUE)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="commits", daemon=True)
         self._thread.start()
@@ -50,7 +50,7 @@ class Writer:
         if self._error is not None:
             raise self._error
 
-    def _put(self, job: Job) -> None:
+    def _put(self, job: WriteCall) -> None:
         self.check()
         self._queue.put(job)
 
