@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 Scalar = bool | int | float | str
 Params = Mapping[str, Scalar]
+Point = dict[str, Scalar]
 Conditions = tuple[tuple[str, tuple[Scalar, ...]], ...]
 
 

@@ -78,7 +78,7 @@ class CurveSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class LinePoint:
     """A value at ``x``; ``half`` is its 95 % interval over ``n`` values, NaN where there is none."""
 
     x: float
@@ -92,7 +92,7 @@ class Line:
     """Points of one series, by growing x."""
 
     label: str
-    points: tuple[Point, ...]
+    points: tuple[LinePoint, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from harness.scoring import stats
-from harness.scoring.curves import Line, LineSet, Point
+from harness.scoring.curves import Line, LinePoint, LineSet
 from harness.scoring.leaderboard import tables_of
 from harness.scoring.rows import FORECAST_METRICS, CellRows
 from harness.scoring.tables import last_attempts, number, parse, study_view
@@ -87,11 +87,11 @@ def _validated(data: CellRows) -> dict[str, list[float]]:
     return {str(name): part.tolist() for name, part in own.groupby("metric", sort=False)["value"]}
 
 
-def _of_cell(values: Mapping[str, Iterable[float]]) -> dict[Key, tuple[Point, ...]]:
-    found: dict[Key, list[Point]] = {}
+def _of_cell(values: Mapping[str, Iterable[float]]) -> dict[Key, tuple[LinePoint, ...]]:
+    found: dict[Key, list[LinePoint]] = {}
     for metric, seeds in values.items():
         match, summary = member(metric), stats.summarize(list(seeds))
         if match is not None and summary.n:
-            point = Point(float(match["x"]), summary.mean, summary.half, summary.n)
+            point = LinePoint(float(match["x"]), summary.mean, summary.half, summary.n)
             found.setdefault((match["name"], match["unit"]), []).append(point)
     return {key: tuple(sorted(points, key=lambda p: p.x)) for key, points in found.items()}

@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.errors import HarnessError
 from harness.scoring import stats
-from harness.scoring.curves import Line, LineSet, Point
+from harness.scoring.curves import Line, LinePoint, LineSet
 from harness.scoring.rows import seed_scores, winner
 from harness.scoring.tables import CellInfo, StudyView, last_attempts, number, parse, study_view
 
@@ -90,10 +90,10 @@ def _final_lines(
 
 
 def _lines_of(
-    grouping: Mapping[Settings, list[str]], points: Mapping[str, Point], labels: Mapping[str, str]
+    grouping: Mapping[Settings, list[str]], points: Mapping[str, LinePoint], labels: Mapping[str, str]
 ) -> tuple[Line, ...]:
     """The lines of a grouping; none if two cells of one line have the same value of the parameter."""
-    lines: dict[Settings, tuple[Point, ...]] = {}
+    lines: dict[Settings, tuple[LinePoint, ...]] = {}
     for key, names in grouping.items():
         own = sorted((points[name] for name in names if points[name].n), key=lambda p: p.x)
         if len({p.x for p in own}) < len(own):
@@ -111,12 +111,12 @@ def _lines_of(
     return tuple(line for line in found if line.points)
 
 
-def _point(view: StudyView, cells: tuple[CellInfo, ...], rows: pd.DataFrame) -> Point:
+def _point(view: StudyView, cells: tuple[CellInfo, ...], rows: pd.DataFrame) -> LinePoint:
     """One cell's mean over seeds at its value of the parameter; failed seeds at chance."""
     chance = next(cell.chance for cell in cells if cell.name == rows["cell"].iloc[0])
     seeds = seed_scores(rows, "test_value", chance, maximize=view.maximize)
     summary = stats.summarize([seed.value for seed in seeds])
-    return Point(float(rows["x"].iloc[0]), summary.mean, summary.half, summary.n)
+    return LinePoint(float(rows["x"].iloc[0]), summary.mean, summary.half, summary.n)
 
 
 def _search_lines(view: StudyView, cells: tuple[CellInfo, ...], own: pd.DataFrame) -> tuple[Line, ...]:
@@ -126,7 +126,7 @@ def _search_lines(view: StudyView, cells: tuple[CellInfo, ...], own: pd.DataFram
         rows = done[done["cell"] == cell.name]
         groups = rows["value"].groupby(_binned(rows["x"]), sort=True)
         best = groups.agg(["max" if view.maximize else "min", "size"])
-        points = [Point(float(x), float(value), math.nan, int(n)) for x, value, n in best.itertuples()]
+        points = [LinePoint(float(x), float(value), math.nan, int(n)) for x, value, n in best.itertuples()]
         if points:
             lines.append(Line(cell.label, tuple(points)))
     return tuple(lines)

@@ -10,14 +10,14 @@ import optuna
 from harness.errors import HarnessError
 from harness.ids import derive_seed
 from harness.search import export, pruners, ranking
-from harness.search.conditional_space import ConditionalSpace, Point
+from harness.search.conditional_space import ConditionalSpace
 from harness.search.evolution import CmaesSampler
 from harness.search.genetic import Nsga2Sampler
 from harness.search.history import History, Record
 from harness.search.models import ModelSampler
 from harness.search.sampler import AskContext, Sampler
 from harness.search.uniform import GridSampler, QmcSampler, RandomSampler
-from harness.space import Params, Space
+from harness.space import Params, Point, Space
 from harness.studyfile.values import SearchPlan
 from harness.trial import Objective, State
 

@@ -13,9 +13,7 @@ import numpy as np
 
 from harness.ids import canonical
 from harness.search import domains
-from harness.space import Conditions, Parameter, Params, Scalar, Space
-
-Point = dict[str, Scalar]
+from harness.space import Conditions, Parameter, Params, Point, Scalar, Space
 
 
 @dataclass(frozen=True, slots=True)

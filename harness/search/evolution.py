@@ -13,11 +13,11 @@ import numpy as np
 
 from harness.ids import derive_seed
 from harness.search import domains
-from harness.search.conditional_space import ConditionalSpace, Point
+from harness.search.conditional_space import ConditionalSpace
 from harness.search.history import History, Record
 from harness.search.models import ModelSampler
 from harness.search.sampler import AskContext
-from harness.space import Choice, FloatRange, IntRange
+from harness.space import Choice, FloatRange, IntRange, Point
 from harness.trial import Objective, State
 
 SIGMA = 1 / 6  # of the unit interval, as in Optuna

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from harness.search import domains
-from harness.search.conditional_space import ConditionalSpace, Point
+from harness.search.conditional_space import ConditionalSpace
 from harness.search.history import History, Record
 from harness.search.ranking import crowding, fronts
 from harness.search.sampler import AskContext
-from harness.space import Choice, Parameter, Scalar
+from harness.space import Choice, Parameter, Point, Scalar
 from harness.trial import State
 
 POPULATION = 20

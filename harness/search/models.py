@@ -20,9 +20,10 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.search import domains
-from harness.search.conditional_space import ConditionalSpace, Group, Point
+from harness.search.conditional_space import ConditionalSpace, Group
 from harness.search.history import History, Record
 from harness.search.sampler import AskContext
+from harness.space import Point
 from harness.trial import Objective, State
 
 CANDIDATES = 24  # points among which TPE chooses, Optuna's default

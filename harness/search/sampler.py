@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from harness.ids import derive_seed
-from harness.search.conditional_space import Point
 from harness.search.history import History
+from harness.space import Point
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from scipy.stats import qmc
 
 from harness.errors import HarnessError
 from harness.ids import derive_seed
-from harness.search.conditional_space import ConditionalSpace, Point
+from harness.search.conditional_space import ConditionalSpace
 from harness.search.history import History
 from harness.search.sampler import AskContext
+from harness.space import Point
 
 
 class RandomSampler:

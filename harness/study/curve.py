@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from harness.contracts import registry
 from harness.trial import TrialSpec
 
-Point = tuple[str, float]
+StageValue = tuple[str, float]
 Curve = tuple[tuple[int, float], ...]
 
 
@@ -19,6 +19,6 @@ def main_stages(spec: TrialSpec) -> frozenset[str]:
     return frozenset(stage.name for stage in stages if stage.counts)
 
 
-def curve_of(points: Iterable[Point], stages: frozenset[str]) -> Curve:
+def curve_of(points: Iterable[StageValue], stages: frozenset[str]) -> Curve:
     """(epoch, value) from (stage, value) in order; epochs count from 1 over the stages that count."""
     return tuple(enumerate((value for stage, value in points if stage in stages), start=1))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.store.results import ResultStore
 from harness.study.cell import Trial
-from harness.study.curve import Point, curve_of, main_stages
+from harness.study.curve import StageValue, curve_of, main_stages
 from harness.studyfile.values import StudySpec
 from harness.trial import Phase, State, TrialSpec
 
@@ -102,12 +102,12 @@ def _order(row: dict[str, object]) -> tuple[int, str, int]:
     return phases.index(str(row["phase"])), str(row["cell"]), int(str(row["number"]))
 
 
-def _curves(store: ResultStore, study: StudySpec) -> dict[tuple[str, int], list[Point]]:
+def _curves(store: ResultStore, study: StudySpec) -> dict[tuple[str, int], list[StageValue]]:
     """(stage, first objective on validation) by (trial, attempt), epochs in order."""
     only = {"split": ["valid"], "metric": sorted({cell.objectives[0].metric for cell in study.cells})}
     mine = store.epochs(study.name, ["trial_id", "attempt", "epoch", "stage", "value"], only=only)
     mine = mine.sort_values(["trial_id", "attempt", "epoch"], kind="stable")
-    found: dict[tuple[str, int], list[Point]] = defaultdict(list)
+    found: dict[tuple[str, int], list[StageValue]] = defaultdict(list)
     lists = (mine[name].tolist() for name in ("trial_id", "attempt", "stage", "value"))
     for trial_id, attempt, stage, value in zip(*lists, strict=True):
         found[(trial_id, attempt)].append((stage, value))

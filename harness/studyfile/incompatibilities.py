@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from harness.errors import HarnessError, IncompatibleError
-from harness.space import Choice, Domain, Scalar
+from harness.space import Choice, Domain, Point, Scalar
 from harness.studyfile.domains import Wanted
 from harness.studyfile.resolve import Resolved
 from harness.studyfile.scalars import file_error
 from harness.studyfile.variants import Given, Variant
-
-Point = dict[str, Scalar]
 
 
 def validate_compatibility(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.errors import HarnessError, UnknownNameError
-from harness.space import Parameter, Params, Scalar
+from harness.space import Parameter, Params, Point, Scalar
 from harness.studyfile.fit import clip, domain_text, point_in
 from harness.studyfile.resolve import Resolved
 from harness.studyfile.scalars import echo, file_error
@@ -14,7 +14,6 @@ from harness.studyfile.variants import Given, Variant, read_values
 from harness.studyfile.yaml_lines import Node
 
 PUBLISHED = "published"
-Point = dict[str, Scalar]
 
 
 def read_start(node: Node | None) -> tuple[Mapping[str, Given] | None, ...]:
