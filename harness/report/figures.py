@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.report.canvas import axis_name, file_name, legend_below, new_figure, save, style, title
 from harness.report.formatting import fixed, time_unit
-from harness.scoring.curves import Curve, CurveSet, Steps
+from harness.scoring.curves import CurveSet, Steps, TimeCurve
 from harness.scoring.hardware import CPU_CLOCK
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _steps(
     axis.plot(x, middle, color=colour, ls=line, drawstyle=drawstyle, label=label, zorder=3)
 
 
-def _label(curve: Curve) -> str:
+def _label(curve: TimeCurve) -> str:
     failed = f", {curve.failed} failed" if curve.failed else ""
     seeds = f"{curve.seeds} seeds" if curve.seeds != 1 else "1 seed"
     shared = "; time not comparable" if not curve.comparable else ""

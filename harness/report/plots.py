@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.report.canvas import axis_name, style, whiskers
 from harness.report.formatting import fixed, time_unit
-from harness.scoring.curves import Curve, CurveSet, LineSet, Steps
+from harness.scoring.curves import CurveSet, LineSet, Steps, TimeCurve
 from harness.scoring.families import is_histogram
 from harness.scoring.hardware import CPU_CLOCK
 from harness.scoring.search import History
@@ -134,7 +134,7 @@ def lines(found: LineSet) -> Plot:
     return {"data": data, "layout": layout | {"barmode": "overlay", "showlegend": True}}
 
 
-def _curve(steps: Steps, curve: Curve, index: int, divisor: float, scale: float) -> list[Plot]:
+def _curve(steps: Steps, curve: TimeCurve, index: int, divisor: float, scale: float) -> list[Plot]:
     """Lower edge, upper edge with the band between, and the median of one cell."""
     colour, dash, _ = style(index)
     x = [_num(v / divisor) for v in steps.x]

@@ -35,7 +35,7 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class TimeCurve:
     """One cell: ``total`` against seconds with pretraining, ``snn`` without, ``by_epoch`` against epochs.
 
     ``best`` and ``best_snn`` are (median seconds, median value) at the best epoch. ``comparable`` is false
@@ -69,7 +69,7 @@ class CurveSet:
     device_name: str
     targets: tuple[float, ...]
     provisional: bool
-    curves: tuple[Curve, ...]
+    curves: tuple[TimeCurve, ...]
 
     @property
     def pretrained(self) -> bool:
@@ -140,7 +140,7 @@ def time_curves(
     return tuple(found)
 
 
-def _curve(table: Table, data: CellRows) -> Curve:
+def _curve(table: Table, data: CellRows) -> TimeCurve:
     """One cell's curves over the seeds whose times count and the failed ones."""
     timing = table.timings[data.cell.name]
     failed = int((data.scored["state"] != "COMPLETE").sum())
@@ -151,7 +151,7 @@ def _curve(table: Table, data: CellRows) -> Curve:
         return over_seeds([(_floats(p[x]), _floats(p["value"])) for p in parts], lost)
 
     value = stats.spread(_floats(timing.chosen.rows["value"])).median
-    return Curve(
+    return TimeCurve(
         cell=data.cell.name,
         label=data.cell.label,
         total=against("total"),
@@ -193,7 +193,7 @@ def over_seeds(series: Sequence[Series], constants: Sequence[float] = ()) -> Ste
     return Steps(*(tuple(row.tolist()) for row in (grid, middle, stack.min(0), stack.max(0))))
 
 
-def _scale(metric: str, curves: Sequence[Curve]) -> float:
+def _scale(metric: str, curves: Sequence[TimeCurve]) -> float:
     tops = [value for curve in curves for value in curve.total.high]
     return 100.0 if metric.endswith("accuracy") and all(v <= 1 for v in tops) else 1.0
 

@@ -16,6 +16,8 @@ from harness.search.conditional_space import ConditionalSpace, key
 from harness.space import Params
 from harness.trial import Objective, State
 
+LearningCurve = tuple[tuple[int, float], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -31,7 +33,7 @@ class Record:
     params: Params
     state: State
     values: tuple[float, ...] = ()
-    curve: tuple[tuple[int, float], ...] = ()
+    curve: LearningCurve = ()
     constraints: tuple[float, ...] = ()
 
     @property

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import wilcoxon
 
 from harness.ids import derive_seed
-from harness.search.history import History, Record
+from harness.search.history import History, LearningCurve, Record
 from harness.studyfile.values import PrunerName
 from harness.trial import State
 
-Curve = Sequence[tuple[int, float]]
 HALVING_FACTOR = 4
 HYPERBAND_FACTOR = 3
 MEDIAN_TRIALS = 5  # COMPLETE trials before the median says anything
@@ -44,7 +43,7 @@ class Curves:
             self._known[record.number] = known
         return known[1]
 
-    def running_best(self, curve: Curve) -> array[float]:
+    def running_best(self, curve: LearningCurve) -> array[float]:
         """The best loss so far at epochs 1, 2, ... of a curve in the objective's own direction."""
         result: array[float] = array("d")
         best = math.inf
@@ -63,7 +62,7 @@ class Candidate:
     """The trial to judge: its number, its curve by epoch, and its best losses so far."""
 
     number: int
-    curve: Curve
+    curve: LearningCurve
     best: array[float]
 
     @property

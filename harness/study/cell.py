@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from harness.contracts import registry
 from harness.ids import derive_seed
 from harness.search import CellSearch, Record
+from harness.search.history import LearningCurve
 from harness.space import Scalar
-from harness.study.curve import Curve
 from harness.studyfile.values import Cell, StudySpec
 from harness.trial import Phase, State, TrialSpec, freeze
 
@@ -27,7 +27,7 @@ class Trial:
     state: State = State.RUNNING
     values: tuple[float, ...] = ()
     constraints: tuple[float, ...] = ()
-    curve: Curve = ()
+    curve: LearningCurve = ()
 
 
 @dataclass(slots=True)

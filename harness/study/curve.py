@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.contracts import registry
+from harness.search.history import LearningCurve
 from harness.trial import TrialSpec
 
 StageValue = tuple[str, float]
-Curve = tuple[tuple[int, float], ...]
 
 
 def main_stages(spec: TrialSpec) -> frozenset[str]:
@@ -19,6 +19,6 @@ def main_stages(spec: TrialSpec) -> frozenset[str]:
     return frozenset(stage.name for stage in stages if stage.counts)
 
 
-def curve_of(points: Iterable[StageValue], stages: frozenset[str]) -> Curve:
+def curve_of(points: Iterable[StageValue], stages: frozenset[str]) -> LearningCurve:
     """(epoch, value) from (stage, value) in order; epochs count from 1 over the stages that count."""
     return tuple(enumerate((value for stage, value in points if stage in stages), start=1))

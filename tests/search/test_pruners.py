@@ -17,7 +17,6 @@ from tests.search.cases import cell, shuffled
 
 PRUNERS: tuple[PrunerName, ...] = ("hyperband", "halving", "median", "wilcoxon")
 EPOCHS = 28
-Curve = tuple[tuple[int, float], ...]
 
 
 def params_of(number: int) -> dict[str, Any]:
