@@ -17,7 +17,7 @@ from harness.cli.options import DEFAULT_RESULTS, Cluster, Engine, Results, Set, 
 from harness.errors import HarnessError, StudyFileError, UnknownNameError
 
 if TYPE_CHECKING:
-    from harness.study import Summary
+    from harness.study import StudySummary
     from harness.study.director import StudyDirector
     from harness.studyfile.values import StudySpec
 
@@ -163,7 +163,7 @@ def _study_name(name: str) -> str:
     return name
 
 
-def _print_summary(spec: StudySpec, summary: Summary, results: str) -> None:
+def _print_summary(spec: StudySpec, summary: StudySummary, results: str) -> None:
     from harness.cli.results import print_board, say_failures, write_page
 
     failed = f", {summary.failed} failed" if summary.failed else ""

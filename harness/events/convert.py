@@ -43,7 +43,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class ConversionSummary:
     """Counts of a conversion, and where the bad ones are listed."""
 
     made: int
@@ -152,7 +152,7 @@ def convert(
     mapper: Mapper = here,
     progress: Progress | None = None,
     chunk: int = 32,
-) -> Summary:
+) -> ConversionSummary:
     """Convert items to files below `out`, then write the label files and the quarantine list.
 
     Label files hold a line for every good item, in the order of `items`. Killed at any moment, the
@@ -173,7 +173,7 @@ def convert(
             progress(states.total(), len(items), states["bad"])
     _write_lists(items, size, reasons, out)
     remove_asides(out)
-    return Summary(states["made"], states["kept"], states["bad"], out)
+    return ConversionSummary(states["made"], states["kept"], states["bad"], out)
 
 
 def _check_settings(out: Path, work: Work) -> None:

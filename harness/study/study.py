@@ -32,7 +32,7 @@ Watch = Callable[[StudyDirector], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class StudySummary:
     """What a run did and what stands in the store now."""
 
     study: str
@@ -49,7 +49,7 @@ class Study:
         self.spec = spec
         self.store = ResultStore(root)
 
-    def run(self, engine: Engine, *, fork_of: str | None = None, watch: Watch | None = None) -> Summary:
+    def run(self, engine: Engine, *, fork_of: str | None = None, watch: Watch | None = None) -> StudySummary:
         """Run every planned trial that has not ended.
 
         ``fork_of`` copies the finished search trials of another study that are trials of this one as well.
@@ -72,7 +72,7 @@ class Study:
                 copy_matching(self.store, fork_of, self.spec, prints.digest(found))
             return self._drive(engine, prints.digest(found), watch)
 
-    def _drive(self, engine: Engine, fingerprint: str, watch: Watch | None) -> Summary:
+    def _drive(self, engine: Engine, fingerprint: str, watch: Watch | None) -> StudySummary:
         self.store.close_stale(self.spec.name, DRIVER)
         ledger = read_ledger(self.store, self.spec)
         self.store.require_readable(self.spec.name)
@@ -85,7 +85,7 @@ class Study:
             director.close()
         self._drop_checkpoints(director)
         snapshot = director.snapshot()
-        return Summary(
+        return StudySummary(
             self.spec.name, director.committed, snapshot.finished, snapshot.failed, snapshot.planned
         )
 
