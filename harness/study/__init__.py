@@ -2,4 +2,4 @@
 
 from harness.study.study import Study, StudySummary
 
-__all__ = ["Study", "Summary"]
+__all__ = ["Study", "StudySummary"]

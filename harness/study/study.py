@@ -156,4 +156,4 @@ def require_capacity(spec: StudySpec, capacity: Capacity) -> None:
     )
 
 
-__all__ = ["ResumeError", "Study", "Summary"]
+__all__ = ["ResumeError", "Study", "StudySummary"]
