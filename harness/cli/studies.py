@@ -40,7 +40,7 @@ def check(file: StudyFile, set_: Set = None, results: Results = DEFAULT_RESULTS)
     from harness.store.results import ResultStore
     from harness.studyfile.costs import past_costs
     from harness.studyfile.load import load_study
-    from harness.studyfile.plan import describe_plan, render_plan
+    from harness.studyfile.plan_rendering import describe_plan, render_plan
 
     spec = load_study(file, set_ or ())
     store = ResultStore(results)
@@ -59,7 +59,7 @@ def launch(
 ) -> None:
     """Run a study. Launched again it runs what is missing; trials are a total."""
     from harness.studyfile.load import load_study
-    from harness.studyfile.planning import missing_baselines
+    from harness.studyfile.plan_building import missing_baselines
 
     spec = load_study(file, set_ or ())
     for line in missing_baselines(spec):  # before hours of training, not after; cells cannot be added later

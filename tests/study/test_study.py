@@ -15,7 +15,7 @@ from harness.store.lock import StudyLock
 from harness.store.results import ResultStore
 from harness.study import Study
 from harness.study.director import StudyDirector
-from harness.studyfile.plan import describe_plan
+from harness.studyfile.plan_rendering import describe_plan
 from harness.studyfile.values import StudySpec
 from harness.trial import Phase, TrialSpec
 from tests.conftest import MakeStudy

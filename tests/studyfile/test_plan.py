@@ -9,8 +9,8 @@ import pandas as pd
 from rich.console import Console
 
 from harness.studyfile.costs import past_costs
-from harness.studyfile.plan import PastCosts, describe_plan, duration, render_plan
-from harness.studyfile.planning import ParamPlan
+from harness.studyfile.plan_building import ParamPlan
+from harness.studyfile.plan_rendering import PastCosts, describe_plan, duration, render_plan
 from harness.studyfile.values import StudySpec
 from harness.trial import Phase
 from tests.studyfile.conftest import BASE

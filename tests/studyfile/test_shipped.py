@@ -9,7 +9,7 @@ import pytest
 from harness.errors import MissingDataError
 from harness.studyfile.file import StudyFile
 from harness.studyfile.load import load_study
-from harness.studyfile.plan import describe_plan
+from harness.studyfile.plan_rendering import describe_plan
 from harness.studyfile.values import TRIVIAL
 
 STUDIES = Path(__file__).parents[2] / "searchspaces"

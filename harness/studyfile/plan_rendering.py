@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.studyfile.costs import PastCosts
-from harness.studyfile.planning import CellPlan, Plan, describe_plan
+from harness.studyfile.plan_building import CellPlan, Plan, describe_plan
 
 __all__ = ["PastCosts", "Plan", "describe_plan", "duration", "render_plan"]
 
