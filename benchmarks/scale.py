@@ -58,7 +58,7 @@ def make_rows(file: Path, trials: int) -> list[tuple[dict[str, Any], list[dict[s
     from harness.contracts import registry
     from harness.study import fingerprint as prints
     from harness.study import rows as make
-    from harness.study.cell import CellRun
+    from harness.study.cell_phases import CellRun
     from harness.studyfile.load import load_study
     from harness.train.task import Task
     from harness.trial import EpochRow, Phase, State, TrialEnd, freeze

@@ -14,7 +14,7 @@ from harness.errors import HarnessError, StoreError
 from harness.store.results import ResultStore
 from harness.store.writer import Writer
 from harness.study import rows as make
-from harness.study.cell import CellRun, Trial
+from harness.study.cell_phases import CellRun, Trial
 from harness.study.curve import curve_of, main_stages
 from harness.study.ledger import Ledger, Open
 from harness.studyfile.values import StudySpec

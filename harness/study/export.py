@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from harness.errors import HarnessError, StoreError
 from harness.store.results import ResultStore
-from harness.study.cell import CellRun
+from harness.study.cell_phases import CellRun
 from harness.study.ledger import read_ledger
 from harness.studyfile.load import load_study
 from harness.studyfile.values import StudySpec

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 from harness.store.results import ResultStore
-from harness.study.cell import Trial
+from harness.study.cell_phases import Trial
 from harness.study.curve import StageValue, curve_of, main_stages
 from harness.studyfile.values import StudySpec
 from harness.trial import Phase, State, TrialSpec

@@ -12,7 +12,7 @@ import pytest
 from harness.contracts import pipelines
 from harness.errors import MissingDataError
 from harness.neurons.ts_lif import stability_margin
-from harness.search.cell import CellSearch
+from harness.search.cell_search import CellSearch
 from harness.search.history import Record
 from harness.studyfile.load import load_study
 from harness.studyfile.values import StudySpec
