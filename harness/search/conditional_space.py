@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.ids import canonical
-from harness.search import domains
+from harness.search import distributions
 from harness.space import Conditions, Parameter, Params, Point, Scalar, Space
 
 
@@ -39,7 +39,7 @@ class ConditionalSpace:
     def __init__(self, space: Space, fixed: Params) -> None:
         self.parameters = _reduce(space, fixed)
         for parameter in self.parameters:
-            domains.check(parameter)
+            distributions.check(parameter)
         self.by_name = {parameter.name: parameter for parameter in self.parameters}
         members: dict[Conditions, list[Parameter]] = {}
         for parameter in self.parameters:
@@ -54,9 +54,9 @@ class ConditionalSpace:
             if not parameter.active(chosen):
                 continue
             if parameter.name in given:
-                chosen[parameter.name] = domains.settle(parameter.domain, given[parameter.name])
+                chosen[parameter.name] = distributions.settle(parameter.domain, given[parameter.name])
             else:
-                chosen[parameter.name] = domains.from_unit(parameter.domain, float(number))
+                chosen[parameter.name] = distributions.from_unit(parameter.domain, float(number))
         return chosen
 
     def draw(self, rng: np.random.Generator, given: Params | None = None) -> Point:
@@ -66,7 +66,7 @@ class ConditionalSpace:
     def settle(self, params: Params) -> Point:
         """The values in their domains' own types, in the order of the space, strangers last."""
         known = {
-            name: domains.settle(parameter.domain, params[name])
+            name: distributions.settle(parameter.domain, params[name])
             for name, parameter in self.by_name.items()
             if name in params
         }
@@ -96,7 +96,7 @@ class ConditionalSpace:
         if not parameter.active(chosen):
             yield from self._walk(index + 1, chosen, rng)
             return
-        for value in domains.values(parameter.domain, rng):
+        for value in distributions.values(parameter.domain, rng):
             chosen[parameter.name] = value
             yield from self._walk(index + 1, chosen, rng)
         del chosen[parameter.name]

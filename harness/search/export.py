@@ -12,7 +12,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from harness.search import domains
+from harness.search import distributions
 from harness.search.conditional_space import ConditionalSpace
 from harness.search.history import History, Record
 from harness.search.models import directions, quiet
@@ -52,19 +52,19 @@ def _storage(storage: str | None) -> str | BaseStorage | None:
 
 def _trial(record: Record, conditional_space: ConditionalSpace) -> FrozenTrial:
     params: dict[str, Any] = {}
-    distributions: dict[str, BaseDistribution] = {}
+    fitted: dict[str, BaseDistribution] = {}
     attributes: dict[str, Any] = {"number": record.number}
     for name, value in record.params.items():
         fitting = _distribution(name, value, conditional_space)
         if fitting is None:
             attributes[f"param.{name}"] = value
         else:
-            params[name], distributions[name] = value, fitting
+            params[name], fitted[name] = value, fitting
     return create_trial(
         state=_STATES[record.state],
         values=list(record.values) or None,
         params=params,
-        distributions=distributions,
+        distributions=fitted,
         user_attrs=attributes,
         system_attrs={"constraints": list(record.constraints)} if record.constraints else {},
         intermediate_values=dict(record.curve),
@@ -76,7 +76,7 @@ def _distribution(name: str, value: Scalar, conditional_space: ConditionalSpace)
     parameter = conditional_space.by_name.get(name)
     if parameter is None:
         return None
-    usual = domains.distribution(parameter.domain)
+    usual = distributions.distribution(parameter.domain)
     if parameter.domain.contains(value) and usual._contains(usual.to_internal_repr(value)):
         return usual
     if isinstance(value, (bool, str)) or not isinstance(usual, (FloatDistribution, IntDistribution)):

@@ -19,7 +19,7 @@ from optuna.storages import InMemoryStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from harness.search import domains
+from harness.search import distributions
 from harness.search.conditional_space import ConditionalSpace, Group
 from harness.search.history import History, Record
 from harness.search.sampler import AskContext
@@ -75,7 +75,7 @@ class ModelSampler:
         self._startup = max(1, startup)
         self._single = len(objectives) == 1
         self._distributions = {
-            parameter.name: domains.distribution(parameter.domain)
+            parameter.name: distributions.distribution(parameter.domain)
             for parameter in conditional_space.parameters
         }
         self._view = _View()
@@ -97,7 +97,7 @@ class ModelSampler:
                 chosen.update(self._choose(group, chosen, sampler, history, context))
                 for parameter in group.parameters:  # what the model could not answer
                     if parameter.name not in chosen:
-                        chosen[parameter.name] = domains.from_unit(parameter.domain, uniform.random())
+                        chosen[parameter.name] = distributions.from_unit(parameter.domain, uniform.random())
         return self._conditional_space.settle(chosen)
 
     def _sampler(self, seed: int) -> BaseSampler:
@@ -127,7 +127,7 @@ class ModelSampler:
             if parameter.name in chosen:
                 continue
             if self._distributions[parameter.name].single():
-                point[parameter.name] = domains.value_at(parameter.domain, 0)
+                point[parameter.name] = distributions.value_at(parameter.domain, 0)
             else:
                 wanted[parameter.name] = self._distributions[parameter.name]
         self._view.shown = self._shown(wanted, history)
@@ -139,7 +139,7 @@ class ModelSampler:
         with quiet(), np.errstate(invalid="ignore", divide="ignore"):
             sampled = sampler.sample_relative(study, trial, wanted)
         for name, value in sampled.items():
-            point[name] = domains.settle(self._conditional_space.by_name[name].domain, value)
+            point[name] = distributions.settle(self._conditional_space.by_name[name].domain, value)
         return point
 
     def _enough(self, trials: list[FrozenTrial]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.contracts.params import ParamInfo
 from harness.space import Choice, Domain, FloatRange, IntRange, Scalar
-from harness.studyfile.domains import Wanted, unique_options
+from harness.studyfile.domain_reading import Wanted, unique_options
 from harness.studyfile.scalars import file_error
 from harness.studyfile.variants import Given, accept
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from harness.errors import HarnessError, IncompatibleError
 from harness.space import Choice, Domain, Point, Scalar
-from harness.studyfile.domains import Wanted
+from harness.studyfile.domain_reading import Wanted
 from harness.studyfile.resolve import Resolved
 from harness.studyfile.scalars import file_error
 from harness.studyfile.variants import Given, Variant

@@ -10,7 +10,7 @@ from harness.contracts.data import TaskKind
 from harness.contracts.params import ParamInfo
 from harness.errors import HarnessError, UnknownNameError
 from harness.space import Params
-from harness.studyfile.domains import Wanted, read_space
+from harness.studyfile.domain_reading import Wanted, read_space
 from harness.studyfile.file import StudyFile
 from harness.studyfile.incompatibilities import validate_compatibility
 from harness.studyfile.objectives import read_limits, read_objectives, validate_combinations

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from harness.errors import HarnessError
 from harness.space import Conditions, Parameter, Scalar, Space
 from harness.studyfile.conditions import CellConditions, in_domain, values_text
-from harness.studyfile.domains import Wanted
+from harness.studyfile.domain_reading import Wanted
 from harness.studyfile.fit import fit_domain
 from harness.studyfile.scalars import echo, file_error
 from harness.studyfile.variants import Given, Variant, accept_all

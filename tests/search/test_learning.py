@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness.search import CellSearch, Record
-from harness.search.domains import distribution, from_unit, to_unit
+from harness.search.distributions import distribution, from_unit, to_unit
 from harness.space import Choice, FloatRange, IntRange, Parameter, Params, Space
 from harness.studyfile.values import SamplerName
 from harness.trial import State
