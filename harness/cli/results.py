@@ -228,7 +228,7 @@ def _export_csv(store: ResultStore, study: str, folder: Path) -> str:
 
 
 def _export_optuna(store: ResultStore, study: str, path: Path) -> str:
-    from harness.study.export import export_optuna
+    from harness.study.optuna_export import export_optuna
 
     path.parent.mkdir(parents=True, exist_ok=True)
     names = export_optuna(store, study, path)
