@@ -57,7 +57,7 @@ def make_rows(file: Path, trials: int) -> list[tuple[dict[str, Any], list[dict[s
     """Rows of finished trials as a run writes them, final phase included, without running them."""
     from harness.contracts import registry
     from harness.study import fingerprint as prints
-    from harness.study import rows as make
+    from harness.study import trial_rows as make
     from harness.study.cell_phases import CellRun
     from harness.studyfile.load import load_study
     from harness.train.task import Task

@@ -17,9 +17,9 @@ from harness.report.formatting import (
     time_unit,
 )
 from harness.scoring import warnings
+from harness.scoring.cell_rows import FORECAST_METRICS
 from harness.scoring.families import FAMILY
 from harness.scoring.hardware import CPU_CLOCK
-from harness.scoring.rows import FORECAST_METRICS
 from harness.scoring.stats import Summary
 from harness.scoring.values import Budget, Group, PublishedRow, Row
 

@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.scoring import stats
+from harness.scoring.cell_rows import CellRows
 from harness.scoring.leaderboard import tables_of
-from harness.scoring.rows import CellRows
 from harness.scoring.scoring import Table
 from harness.scoring.tables import KEY, last_attempts, number, study_view
 

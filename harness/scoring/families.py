@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from harness.scoring import stats
+from harness.scoring.cell_rows import FORECAST_METRICS, CellRows
 from harness.scoring.curves import Line, LinePoint, LineSet
 from harness.scoring.leaderboard import tables_of
-from harness.scoring.rows import FORECAST_METRICS, CellRows
 from harness.scoring.tables import last_attempts, number, parse, study_view
 
 HISTOGRAMS = ("delay_histogram", "delay_share")

@@ -14,9 +14,9 @@ import pandas as pd
 
 from harness.errors import HarnessError
 from harness.scoring import stats, times, warnings
+from harness.scoring.cell_rows import FORECAST_METRICS, CellRows, measured, pareto, pick
 from harness.scoring.hardware import hardware_of
 from harness.scoring.published import beside
-from harness.scoring.rows import FORECAST_METRICS, CellRows, measured, pareto, pick
 from harness.scoring.scoring import Table, baseline_of, row_of
 from harness.scoring.tables import KEY, CellInfo, StudyView, curves_of, last_attempts, parse, study_view
 from harness.scoring.values import SCORING_VERSION, Board, Group, Row

@@ -11,8 +11,8 @@ import pandas as pd
 
 from harness.errors import HarnessError
 from harness.scoring import stats
+from harness.scoring.cell_rows import seed_scores, winner
 from harness.scoring.curves import Line, LinePoint, LineSet
-from harness.scoring.rows import seed_scores, winner
 from harness.scoring.tables import CellInfo, StudyView, last_attempts, number, parse, study_view
 
 BINS = 12

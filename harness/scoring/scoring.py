@@ -9,8 +9,8 @@ from functools import cached_property
 
 from harness.errors import UnknownNameError
 from harness.scoring import stats, times, warnings
+from harness.scoring.cell_rows import CellRows, cost_of, measured, other_metrics, seed_scores
 from harness.scoring.hardware import Hardware, choose
-from harness.scoring.rows import CellRows, cost_of, measured, other_metrics, seed_scores
 from harness.scoring.tables import StudyView, parse
 from harness.scoring.times import Timing
 from harness.scoring.values import Row, RowWarning, TargetTime

@@ -13,7 +13,7 @@ from harness.engine.base import WORKER_DIED
 from harness.errors import HarnessError, StoreError
 from harness.store.results import ResultStore
 from harness.store.writer import Writer
-from harness.study import rows as make
+from harness.study import trial_rows as make
 from harness.study.cell_phases import CellRun, Trial
 from harness.study.curve import curve_of, main_stages
 from harness.study.ledger import Ledger, Open

@@ -23,7 +23,7 @@ from harness.study import fingerprint as prints
 from harness.study.director import DRIVER, StudyDirector, protocol
 from harness.study.fork import copy_matching
 from harness.study.ledger import read_ledger
-from harness.study.rows import now
+from harness.study.trial_rows import now
 from harness.studyfile.values import StudySpec
 from harness.train import metadata
 from harness.trial import State
