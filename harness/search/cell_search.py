@@ -105,7 +105,7 @@ class CellSearch:
 
     def to_optuna(self, *, name: str = "cell", storage: str | None = None) -> optuna.Study:
         """All records as an Optuna study, in memory, in a journal file or in ``sqlite:///x.db``."""
-        return export.study(self._history, name=name, storage=storage)
+        return optuna_study.study(self._history, name=name, storage=storage)
 
     def _make_sampler(self) -> Sampler:
         conditional_space, objectives, startup = self._conditional_space, self._objectives, self._plan.startup
