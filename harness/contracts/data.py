@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from harness.contracts.plugins import Registry
+
 Arrays = Mapping[str, NDArray[Any]]
 Index = NDArray[np.int64]
 SplitName = Literal["train", "valid", "test"]
@@ -240,3 +242,6 @@ class Dataset(ABC):
     def cache_key(self) -> tuple[str, ...]:
         """What the prepared arrays depend on beyond name, revision and options."""
         return ()
+
+
+DATASETS = Registry[Dataset]("Dataset", "harness.datasets")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.contracts.params import ParamsModel
+from harness.contracts.plugins import Registry
 from harness.space import Scalar
 
 NeuronState = tuple[Tensor, ...]
@@ -68,3 +69,6 @@ class NeuronSpec:
     def constant(self, name: str, default: Any = None) -> Any:
         """A constant by name, for what depends on it outside the neuron (e.g. tdBN on v_threshold)."""
         return dict(self.constants).get(name, default)
+
+
+NEURONS = Registry[Neuron]("Neuron", "harness.neurons")

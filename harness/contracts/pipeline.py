@@ -30,10 +30,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.contracts import registry
 from harness.contracts.data import Batch, DatasetCard, Split
-from harness.contracts.neuron import NeuronSpec
+from harness.contracts.neuron import NEURONS, NeuronSpec
 from harness.contracts.params import ParamInfo, ParamSchema, ParamsModel, describe, nest
+from harness.contracts.plugins import Registry
 from harness.errors import HarnessError
 from harness.space import Params, Scalar
 
@@ -209,12 +209,12 @@ class Pipeline(ABC):
 
     @classmethod
     def _neuron_infos(cls, group: str) -> tuple[ParamInfo, ...]:
-        known = registry.neurons()
+        known = NEURONS.all()
         names = cls.neurons or tuple(n for n, k in known.items() if k.spiking or n in cls.analog_neurons)
         selector = f"{group}.name"
         infos = [ParamInfo(selector, "str", cls.default_neuron, "the neuron model", choices=names)]
         for name in names:
-            for info in describe(registry.neuron(name).Params, f"{group}.", ((selector, (name,)),)):
+            for info in describe(NEURONS.get(name).Params, f"{group}.", ((selector, (name,)),)):
                 default = cls.neuron_defaults.get(info.name.split(".", 1)[1], info.default)
                 infos.append(_with_default(info, default))
         return tuple(infos)
@@ -249,7 +249,10 @@ def _with_default(info: ParamInfo, default: Scalar) -> ParamInfo:
 def neuron_spec(values: Params) -> NeuronSpec:
     """A :class:`NeuronSpec` from ``name`` and constants. Raises UnknownNameError."""
     name = str(values["name"])
-    kind = registry.neuron(name)
+    kind = NEURONS.get(name)
     constants = {key: value for key, value in values.items() if key != "name"}
     params = kind.Params(**nest(constants))
     return NeuronSpec(name, tuple(sorted(constants.items())), lambda: kind(params))
+
+
+PIPELINES = Registry[Pipeline]("Pipeline", "harness.pipelines")

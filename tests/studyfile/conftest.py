@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.contracts import registry
+from harness.contracts.data import DATASETS
+from harness.contracts.neuron import NEURONS
+from harness.contracts.pipeline import PIPELINES
 from harness.studyfile.load import load_study
 from harness.studyfile.values import StudySpec
 
@@ -38,7 +40,7 @@ resources: {cpus: 1, gpus: 0.25}
 @pytest.fixture(scope="package", autouse=True)
 def _registries_as_before() -> Iterator[None]:
     """Forget the fakes afterwards: tests over every registry entry must not meet them."""
-    kinds = (registry._DATASETS, registry._PIPELINES, registry._NEURONS)
+    kinds = (DATASETS, PIPELINES, NEURONS)
     before = [dict(kind.all()) for kind in kinds]
     yield
     for kind, classes in zip(kinds, before, strict=True):
