@@ -51,11 +51,11 @@ def _draw_lines(lines: LineSet) -> Figure:
         colour, dash, marker = style(i)
         x = [p.x + apart * (i - (len(lines.lines) - 1) / 2) for p in line.points]
         y = [p.value * lines.scale for p in line.points]
-        reach = [
+        spans = [
             whiskers(v, p.half * lines.scale, lines.scale, lines.y_name)
             for p, v in zip(line.points, y, strict=True)
         ]
-        bars = list(zip(*reach, strict=True)) if any(map(any, reach)) else None
+        bars = list(zip(*spans, strict=True)) if any(map(any, spans)) else None
         seeds = seeds or bars is not None
         look: Any = {"color": colour, "ls": dash, "marker": marker, "ms": 4, "capsize": 2}
         axis.errorbar(x, y, bars, label=line.label, **look)

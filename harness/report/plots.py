@@ -120,13 +120,13 @@ def lines(found: LineSet) -> Plot:
             bars = {"type": "bar", "name": line.label, "x": x, "y": y, "opacity": 0.6}
             data.append(bars | {"marker": {"color": colour}})
             continue
-        reach = [
+        spans = [
             whiskers(p.value * found.scale, p.half * found.scale, found.scale, found.y_name)
             for p in line.points
         ]
         dots = _scatter("lines+markers", x, y, name=line.label, line={"color": colour, "dash": DASHES[dash]})
-        bars = {"type": "data", "symmetric": False, "visible": any(map(any, reach))}
-        bars |= {"array": [_num(up) for _, up in reach], "arrayminus": [_num(down) for down, _ in reach]}
+        bars = {"type": "data", "symmetric": False, "visible": any(map(any, spans))}
+        bars |= {"array": [_num(up) for _, up in spans], "arrayminus": [_num(down) for down, _ in spans]}
         data.append(dots | {"marker": {"symbol": SYMBOLS[i % len(SYMBOLS)]}, "error_y": bars})
     histogram = is_histogram(found.y_name)
     name = "mean over seeds" if histogram else f"{found.split} {axis_name(found.y_name, found.scale)}"

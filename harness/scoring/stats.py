@@ -167,8 +167,8 @@ def smallest_gap(scores: Mapping[str, Mapping[int, float]], *, resolution: float
     variances = [max(float(gap.var(ddof=1)), resolution**2 / 6) for gap in gaps]
     moving = [v for v in variances if v > 0] or [0.0]
     n = min(len(gap) for gap in gaps)
-    reach = t_quantile(1 - (1 - LEVEL) / (2 * len(found)), n - 1) + t_quantile(POWER, n - 1)
-    return reach * math.sqrt(sum(moving) / len(moving) / n)
+    factor = t_quantile(1 - (1 - LEVEL) / (2 * len(found)), n - 1) + t_quantile(POWER, n - 1)
+    return factor * math.sqrt(sum(moving) / len(moving) / n)
 
 
 def ratio_of_medians(

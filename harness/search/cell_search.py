@@ -9,7 +9,7 @@ import optuna
 
 from harness.errors import HarnessError
 from harness.ids import derive_seed
-from harness.search import pruners, ranking
+from harness.search import optuna_study, pruners, ranking
 from harness.search.conditional_space import ConditionalSpace
 from harness.search.evolution import CmaesSampler
 from harness.search.genetic import Nsga2Sampler

@@ -163,6 +163,6 @@ class NetworkLearner(Learner):
         return self.criterion(self.model(views, batch.length), batch)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore; a network that differs is a IncompatibleError that lists the differences."""
+        """Restore; a network that differs is an IncompatibleError that lists the differences."""
         load(self.model, state["model"], where=f"saved state of stage '{self.stage.name}'")
         super().load_state_dict(state)
