@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from pyarrow import fs
 
 from harness.errors import StoreError
+from harness.guard import read_regular
 
 OBJECT_STORES = ("s3", "gcs", "abfs")
 
@@ -35,7 +36,12 @@ class Files:
             self._fs, self._base = fs.LocalFileSystem(), PurePosixPath(self.local.as_posix())
 
     def path(self, name: str) -> str:
-        """The full path of a name, as the file system understands it."""
+        """The full path of a name, as the file system understands it.
+
+        Raises StoreError for a name that leads outside the root, whatever row it was made of.
+        """
+        if "\0" in name or any(part in ("", ".", "..") for part in name.split("/")):
+            raise StoreError(f"{name!r} names nothing below {self.root}: it would lead outside of it.")
         return str(self._base / name)
 
     def write(self, name: str, data: bytes, *, durable: bool = True) -> None:
@@ -44,7 +50,7 @@ class Files:
             if self.local is None:
                 self._write_remote(name, data)
             else:
-                self._write_local(self.local / name, data, durable)
+                self._write_local(Path(self.path(name)), data, durable)
         except OSError as error:
             reason = error.strerror or str(error)
             raise StoreError(
@@ -90,35 +96,43 @@ class Files:
         self._fs.move(aside, path)
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file. Raises FileNotFoundError and OSError."""
+        """The bytes of a regular file. Raises FileNotFoundError and OSError."""
+        if self.local is not None:
+            return read_regular(self.path(name))
         with self._fs.open_input_stream(self.path(name)) as stream:
             return bytes(stream.read())
 
-    def names(self, folder: str, suffix: str = "") -> list[str]:
-        """The file names in a folder that are not dot names, sorted; [] if it is absent."""
+    def names(self, folder: str, suffix: str = "", *, hidden: bool = False) -> list[str]:
+        """The file names in a folder that are dot names or are not, sorted; [] if it is absent."""
         if self.local is not None:
             try:
-                entries = os.scandir(self.local / folder)
+                entries = os.scandir(self.path(folder))
             except (FileNotFoundError, NotADirectoryError):
                 return []
+            except OSError as error:  # a loop of links, a folder of somebody else
+                raise StoreError(f"{self.path(folder)} cannot be listed: {error.strerror}.") from None
             with entries:
-                found = [entry.name for entry in entries if not entry.is_dir()]
+                found = [entry.name for entry in entries if not _is_folder(entry)]
         else:
             selector = fs.FileSelector(self.path(folder), allow_not_found=True)
             infos = self._fs.get_file_info(selector)
             found = [info.base_name for info in infos if info.type == fs.FileType.File]
-        return sorted(name for name in found if name.endswith(suffix) and not name.startswith("."))
+        return sorted(name for name in found if name.endswith(suffix) and name.startswith(".") == hidden)
 
     def folders(self, folder: str) -> list[str]:
         """The folder names in a folder, sorted; [] if it is absent."""
+        if self.local is not None:
+            try:
+                entries = os.scandir(self.path(folder))
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+            except OSError as error:
+                raise StoreError(f"{self.path(folder)} cannot be listed: {error.strerror}.") from None
+            with entries:
+                return sorted(entry.name for entry in entries if _is_folder(entry))
         selector = fs.FileSelector(self.path(folder), allow_not_found=True)
         infos = self._fs.get_file_info(selector)
         return sorted(info.base_name for info in infos if info.type == fs.FileType.Directory)
-
-    def exists(self, name: str) -> bool:
-        """Whether a file is there."""
-        info = self._fs.get_file_info(self.path(name))
-        return bool(info.type == fs.FileType.File)
 
     def delete(self, name: str) -> None:
         """Delete a file; absent is fine."""
@@ -127,7 +141,20 @@ class Files:
         except FileNotFoundError:
             return
 
+    def remove_asides(self, folder: str) -> None:
+        """Delete what a killed writer left in a folder; for the only writer there."""
+        if self.local is not None:
+            for path in Path(self.path(folder)).glob(".*.????????.tmp"):
+                path.unlink(missing_ok=True)
+
     def move(self, name: str, to: str) -> None:
         """Rename a file, making the folder it goes to."""
         self._fs.create_dir(str(PurePosixPath(self.path(to)).parent), recursive=True)
         self._fs.move(self.path(name), self.path(to))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a loop of links
+        return False

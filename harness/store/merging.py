@@ -12,6 +12,7 @@ from harness.trial import State
 
 Key = tuple[str, int]
 FINAL = frozenset(state.value for state in State if state.final)
+_OUTCOME = ("state", "value", "values", "test", "epochs", "best_epoch")
 
 
 def plain(row: dict[Any, Any]) -> dict[str, Any]:
@@ -50,6 +51,26 @@ def adopt(here: pd.DataFrame, there: pd.DataFrame) -> Iterator[tuple[Key, dict[s
             ended.add(trial_id)
         row["number"] = numbers.of(row)
         yield (trial_id, attempt), row
+
+
+def disagreements(here: pd.DataFrame, there: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+    """(trial, how it ended here, how there) of trials that ended in both and not alike, times apart."""
+    ours = {str(row["trial_id"]): row for row in _ended(here)}
+    for row in _ended(there):
+        mine = ours.get(str(row["trial_id"]))
+        if mine is not None and any(mine[name] != row[name] for name in _OUTCOME):
+            yield str(row["trial_id"]), _said(mine), _said(row)
+
+
+def _ended(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    final = rows[rows["state"].isin(FINAL)].sort_values(["number", "attempt"], kind="stable")
+    return [plain(row) for row in final[["trial_id", *_OUTCOME]].to_dict("records")]
+
+
+def _said(row: dict[str, Any]) -> str:
+    """``COMPLETE 0.5 (2 epochs)``."""
+    value = "" if row["value"] is None else f" {row['value']!r}"
+    return f"{row['state']}{value} ({row['epochs'] or 0:g} epochs)"
 
 
 class _Numbers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as with_default
 from typing import Any
@@ -13,9 +13,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.errors import ForeignFileError, NewerSchemaError
+from harness.store import sound
 from harness.store.schemas import PARAM_PREFIX, TABLES, VERSION
+from harness.store.seal import broken, seal
 
 REPLACES = b"harness_replaces"
+KEYS = {"trials": ("trial_id", "attempt"), "epochs": ("trial_id", "attempt"), "studies": ("launch",)}
+_ONCE = {**KEYS, "epochs": ("cell", "trial_id", "attempt", "epoch", "stage", "split", "metric")}
 GROUP_ROWS = 65_536  # rows of a row group: what a reader that wants few trials can leave out
 
 
@@ -58,19 +62,21 @@ def _text(value: Any) -> str | None:
 
 
 def to_bytes(table: pa.Table, replaces: Sequence[str] = ()) -> bytes:
-    """Parquet bytes, zstd; ``replaces`` names the parts that this file stands for."""
+    """Parquet bytes, zstd, sealed; ``replaces`` names the parts that this file stands for."""
     if replaces:
         metadata = {**(table.schema.metadata or {}), REPLACES: json.dumps(list(replaces)).encode()}
         table = table.replace_schema_metadata(metadata)
     sink = pa.BufferOutputStream()
     many = table.num_rows > 1000
     pq.write_table(table, sink, compression="zstd", write_statistics=many, row_group_size=GROUP_ROWS)
-    return bytes(sink.getvalue())
+    return seal(bytes(sink.getvalue()))
 
 
-def from_bytes(table: str, data: bytes, where: str, wanted: Wanted = ALL) -> pa.Table:
-    """One file as a table. Raises ForeignFileError and NewerSchemaError naming ``where``."""
+def from_bytes(table: str, data: bytes, where: str, wanted: Wanted, study: str) -> pa.Table:
+    """One file of a study as a table. Raises ForeignFileError and NewerSchemaError naming ``where``."""
     try:
+        if broken(data):
+            raise ForeignFileError(f"{where} is damaged: its checksum is not that of its bytes.")
         file = pq.ParquetFile(pa.BufferReader(data))
         metadata = file.schema_arrow.metadata or {}
         if metadata.get(b"harness_table", b"").decode() != table:
@@ -80,20 +86,30 @@ def from_bytes(table: str, data: bytes, where: str, wanted: Wanted = ALL) -> pa.
             raise NewerSchemaError(
                 f"{where} has schema {version}; this harness reads up to {VERSION}. Upgrade the harness."
             )
-        return _read(file, wanted)
-    except (pa.ArrowException, OSError, ValueError) as error:
+        sound.validate_types(table, file.schema_arrow, where)
+        replaced(file.schema_arrow)
+        return _read(table, file, wanted, lambda rows: sound.validate_rows(table, rows, study, where))
+    except ForeignFileError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ForeignFileError(f"{where} is truncated or not Parquet ({line[:90]}).") from None
 
 
-def _read(file: pq.ParquetFile, wanted: Wanted) -> pa.Table:
+def _read(table: str, file: pq.ParquetFile, wanted: Wanted, check: Callable[[pa.Table], None]) -> pa.Table:
     names = file.schema_arrow.names
-    columns = None if wanted.columns is None else [name for name in wanted.columns if name in names]
+    looked_at = [name for name in sound.LOOKED_AT[table] if name in names]
+    columns = names if wanted.columns is None else [name for name in wanted.columns if name in names]
     if not wanted.only:
-        return file.read(columns=columns, use_threads=False)
+        rows = file.read(columns=[*dict.fromkeys([*columns, *looked_at])], use_threads=False)
+        check(rows)
+        return rows.select(columns)
     groups = []
     for index in range(file.num_row_groups):
-        keys = file.read_row_group(index, columns=list(wanted.only), use_threads=False)
+        keys = file.read_row_group(
+            index, columns=[*dict.fromkeys([*wanted.only, *looked_at])], use_threads=False
+        )
+        check(keys)
         mask = None
         for name, values in wanted.only.items():
             here = pc.is_in(keys[name], value_set=pa.array(list(values), type=pa.string()))
@@ -103,14 +119,52 @@ def _read(file: pq.ParquetFile, wanted: Wanted) -> pa.Table:
     if groups:
         return pa.concat_tables(groups)
     schema = file.schema_arrow
-    kept = schema if columns is None else pa.schema([schema.field(c) for c in columns], schema.metadata)
-    return kept.empty_table()
+    return pa.schema([schema.field(c) for c in columns], schema.metadata).empty_table()
 
 
-def replaced(table: pa.Table) -> list[str]:
-    """The part names that a merged file stands for."""
-    raw = (table.schema.metadata or {}).get(REPLACES)
-    return [] if raw is None else list(json.loads(raw))
+def replaced(part: pa.Table | pa.Schema) -> list[str]:
+    """The part names that a merged file stands for. Raises ValueError if it says no list of names."""
+    schema = part if isinstance(part, pa.Schema) else part.schema
+    raw = (schema.metadata or {}).get(REPLACES)
+    found = [] if raw is None else json.loads(raw)
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise ValueError("its list of replaced files is none")
+    return found
+
+
+def keys_of(table: str, part: pa.Table) -> set[tuple[Any, ...]]:
+    """The attempts (or launches) that a part holds rows of."""
+    names = list(KEYS[table])
+    once = part.select(names).group_by(names).aggregate([])
+    return set(zip(*(once[name].to_pylist() for name in names), strict=True))
+
+
+def doubles(table: str, rows: pa.Table) -> int:
+    """How many rows say again what another row of the table says."""
+    names = list(_ONCE[table])
+    return int(rows.num_rows - rows.select(names).group_by(names).aggregate([]).num_rows)
+
+
+def without_doubles(table: str, rows: pa.Table) -> pa.Table:
+    """The rows without those that say again what a later one says; in order.
+
+    Two rows of one attempt in ``trials`` that differ are both kept: nobody can know which is right.
+    """
+    if not doubles(table, rows):
+        return rows
+    names, at = list(_ONCE[table]), pa.array(range(rows.num_rows), pa.int64())
+    if table != "trials":
+        last = rows.select(names).append_column("at", at).group_by(names).aggregate([("at", "max")])
+        return rows.take(last["at_max"].combine_chunks().sort())
+    seen: dict[str, int] = {repr(row): index for index, row in enumerate(rows.to_pylist())}
+    return rows.take(pa.array(sorted(seen.values()), pa.int64()))
+
+
+def of_attempts(part: pa.Table, attempts: Collection[tuple[Any, ...]]) -> pa.Table:
+    """The rows of some attempts."""
+    named = [f"{trial_id}/{attempt}" for trial_id, attempt in attempts]
+    own = pc.binary_join_element_wise(part["trial_id"], pc.cast(part["attempt"], pa.string()), "/")
+    return part.filter(pc.is_in(own, value_set=pa.array(named, pa.string())))
 
 
 def concat(table: str, parts: Sequence[pa.Table], columns: Sequence[str] | None = None) -> pa.Table:

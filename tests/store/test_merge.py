@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ForeignFileError, LockedError, StoreError
+from harness.store.joining import join
 from harness.store.lock import StudyLock
 from harness.store.results import ResultStore
 from tests.store.made import epochs, filled, launch, numbers, trial
 
 
 def merge(into: Path, *sources: Path) -> int:
-    return ResultStore(into).merge_from([ResultStore(source) for source in sources])
+    return join(ResultStore(into), [ResultStore(source) for source in sources]).copied
 
 
 def test_into_an_empty_store_and_twice(tmp_path: Path) -> None:
@@ -90,8 +91,8 @@ def test_a_merge_that_was_cut_is_done_again(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(here.files, "write", cut)
     with pytest.raises(KeyboardInterrupt):
-        here.merge_from([ResultStore(tmp_path / "b")])
-    assert len(ResultStore(tmp_path / "a").epochs("s")) == 6
+        join(here, [ResultStore(tmp_path / "b")])
+    assert ResultStore(tmp_path / "a").epochs("s").empty  # no rows of attempts that are not there
     assert merge(tmp_path / "a", tmp_path / "b") == 3
     assert len(ResultStore(tmp_path / "a").epochs("s")) == 6
 
@@ -116,3 +117,31 @@ def test_not_into_a_study_that_runs(tmp_path: Path) -> None:
     with StudyLock(store.files, "s"), pytest.raises(LockedError, match="is being run by pid"):
         merge(tmp_path / "a", tmp_path / "b")
     assert merge(tmp_path / "a", tmp_path / "b") == 1
+
+
+def test_stores_that_disagree_say_so_and_neither_is_taken_silently(tmp_path: Path) -> None:
+    here = filled(tmp_path / "a", range(3))
+    there = filled(tmp_path / "b", range(2))
+    there.commit(trial(2, value=0.25, values="[0.25]"), epochs())
+    done = join(here, [there])
+    assert done.copied == 0
+    (line,) = done.disagreements
+    assert f"trial {2:016x} of 's' is COMPLETE 0.5" in line
+    assert f"and COMPLETE 0.25 (0 epochs) in {tmp_path / 'b'}: the first stays" in line
+    assert ResultStore(tmp_path / "a").trials("s").set_index("number").loc[2, "value"] == 0.5
+
+
+def test_a_failure_here_and_a_result_there_disagree(tmp_path: Path) -> None:
+    here, there = filled(tmp_path / "a", range(1)), filled(tmp_path / "b", range(2))
+    here.commit(trial(1, state="FAILED", reason="error"), epochs(1))
+    (line,) = join(here, [there]).disagreements
+    assert "is FAILED (0 epochs) in" in line
+    assert ResultStore(tmp_path / "a").trials("s").set_index("number").loc[1, "state"] == "FAILED"
+
+
+def test_the_launches_of_a_merge_that_was_cut_come_at_the_next(tmp_path: Path) -> None:
+    there = filled(tmp_path / "b", range(1))
+    there.launch(launch(number=2))
+    ResultStore(tmp_path / "a").launch(launch())
+    merge(tmp_path / "a", tmp_path / "b")
+    assert ResultStore(tmp_path / "a").studies("s")["launch"].tolist() == [1, 2]

@@ -1,0 +1,114 @@
+"""What a file of ours holds, checked before anything trusts it: types, names, states, numbers, JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from harness.errors import ForeignFileError
+from harness.store.schemas import TABLES
+from harness.trial import Phase, State
+
+_SAFE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+_ONE_OF = {"state": [state.value for state in State], "phase": [phase.value for phase in Phase]}
+_LEAST = {"attempt": 1, "number": 0, "launch": 1, "epoch": 0, "epochs_planned": 0}
+_GIVEN = {
+    "trials": ("cell", "seed", "params"),
+    "epochs": ("cell", "stage", "split", "metric"),
+    "studies": ("fingerprint", "launched_at", "parts", "cells", "protocol", "text"),
+}
+_SHAPES: dict[str, type] = {
+    "params": dict, "arm": dict, "test": dict, "stage_train_s": dict, "packages": dict, "facts": dict,
+    "parts": dict, "protocol": dict, "cells": list, "values": list, "constraints": list,
+}  # fmt: skip
+_LAST_YEAR = 9999
+
+# What is looked at whatever columns are wanted, so that every command judges a file alike.
+LOOKED_AT = {
+    "trials": TABLES["trials"].names,
+    "epochs": ("study", "cell", "trial_id", "attempt", "epoch", "metric", "split", "stage"),
+    "studies": TABLES["studies"].names,
+}
+
+
+def validate_types(table: str, schema: pa.Schema, where: str) -> None:
+    """Raise ForeignFileError if a column is absent or of another type than the table's."""
+    for field in TABLES[table]:
+        if field.name not in schema.names:
+            raise ForeignFileError(f"{where} has no column '{field.name}' of a '{table}' table.")
+        found = schema.field(field.name).type
+        if found != field.type:
+            raise ForeignFileError(f"{where}: column '{field.name}' holds {found}, expected {field.type}.")
+    if len(set(schema.names)) < len(schema.names):
+        raise ForeignFileError(f"{where} has two columns of one name.")
+
+
+def validate_rows(table: str, rows: pa.Table, study: str, where: str) -> None:
+    """Raise ForeignFileError if a value cannot be, or a row is of another study; looks at what was read."""
+    rows.validate(full=True)  # ArrowInvalid: text that is no UTF-8, offsets that lead outside
+    if "state" in rows.column_names:
+        complete = rows.filter(pc.equal(rows["state"], State.COMPLETE.value))
+        for name in ("values", "constraints"):
+            if complete[name].null_count:
+                raise ForeignFileError(f"{where}: a trial is COMPLETE and has no {name}.")
+    for name in rows.column_names:
+        column = rows[name]
+        wrong = _wrong(table, name, column, study)
+        if wrong is not None:
+            at = wrong.index(True).as_py()
+            if at >= 0:
+                value = column[at].as_py()
+                said = "nothing" if value is None else repr(value)[:60]
+                raise ForeignFileError(f"{where}: row {at + 1}: {name} is {said}{_expected(name, study)}.")
+        if name in _SHAPES and pa.types.is_string(column.type):
+            _validate_json(name, column, where)
+        if pa.types.is_timestamp(column.type):
+            _validate_dates(name, column, where)
+
+
+def _wrong(table: str, name: str, column: pa.ChunkedArray, study: str) -> pa.ChunkedArray | None:
+    """Where a column's values cannot be; None if anything may stand there."""
+    if name == "study":
+        fine = pc.equal(column, study)
+    elif name == "trial_id":
+        fine = pc.match_substring_regex(column, _SAFE)
+    elif name in _ONE_OF:
+        fine = pc.is_in(column, value_set=pa.array(_ONE_OF[name]))
+    elif name in _LEAST:
+        fine = pc.greater_equal(column, _LEAST[name])
+    elif name in _GIVEN[table]:
+        return pc.is_null(column)
+    else:
+        return None
+    return pc.invert(pc.fill_null(fine, False))
+
+
+def _expected(name: str, study: str) -> str:
+    if name == "study":
+        return f", expected '{study}'"
+    if name in _ONE_OF:
+        return f", expected one of {', '.join(_ONE_OF[name])}"
+    return f", expected {_LEAST[name]} or more" if name in _LEAST else ""
+
+
+def _validate_json(name: str, column: pa.ChunkedArray, where: str) -> None:
+    wanted = _SHAPES[name]
+    for text in pc.unique(column).to_pylist():
+        if text is None:
+            continue
+        try:
+            value: Any = json.loads(text)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, wanted):
+            kind = "map" if wanted is dict else "list"
+            raise ForeignFileError(f"{where}: {name} is {text[:60]!r}, expected a {kind} as JSON.")
+
+
+def _validate_dates(name: str, column: pa.ChunkedArray, where: str) -> None:
+    years = pc.min_max(pc.year(pc.cast(column, pa.timestamp("us")))).as_py()
+    if years["min"] is not None and not (years["min"] >= 1 and years["max"] <= _LAST_YEAR):
+        raise ForeignFileError(f"{where}: {name} lies in the year {years['max']}.")
