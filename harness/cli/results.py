@@ -174,27 +174,28 @@ def merge(
     results: Results = DEFAULT_RESULTS,
 ) -> None:
     """Copy what other stores have and this one lacks."""
-    store = ResultStore(results)
-    copied = store.merge_from([ResultStore(source) for source in sources])
-    console.print(f"{copied} attempts copied into {results}")
+    from harness.store.joining import join
+
+    done = join(ResultStore(results), [ResultStore(source) for source in sources])
+    for line in done.disagreements:
+        stderr.print(line, markup=False, highlight=False)
+    console.print(f"{done.copied} attempts copied into {results}")
+    if done.disagreements:
+        raise typer.Exit(1)
 
 
 def verify(results: Results = DEFAULT_RESULTS) -> None:
-    """Read every file; set unreadable ones aside in quarantine/ and name them; exit code 1 if any."""
+    """Read every file; set unreadable ones aside in quarantine/, make doubled rows one; exit code 1."""
+    from harness.store.verify import verify as check
+
     store = ResultStore(results)
-    bad = store.quarantine()
-    for problem in bad:
-        console.print(f"quarantined: {problem.why}", markup=False, soft_wrap=True)
-    trials = store.trials()
-    ended = trials[trials["state"].isin(FINAL)]
-    twice = ended[ended.duplicated(["study", "cell", "trial_id"])]
-    console.print(f"{len(trials)} attempts in {len(store.study_names())} studies; {len(bad)} files set aside")
-    for study, trial in sorted(set(zip(twice["study"], twice["trial_id"], strict=True))):
-        line = (
-            f"trial {trial} of '{study}' ended more than once: delete the copy below {results}/trials/{study}"
-        )
-        console.print(line, markup=False, soft_wrap=True)
-    if bad or len(twice):
+    found = check(store)
+    lines = [f"quarantined: {problem.why}" for problem in found.aside]
+    for line in (*lines, *found.mended, *found.left):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    attempts, studies = len(store.trials(None, ["trial_id"])), len(store.study_names())
+    console.print(f"{attempts} attempts in {studies} studies; {len(found.aside)} files set aside")
+    if found.aside or found.mended or found.left:
         raise typer.Exit(1)
 
 

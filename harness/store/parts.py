@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 import pyarrow as pa
@@ -197,7 +198,10 @@ class Parts:
             for study in self.studies(table):
                 self.counted(table, study)
         for problem in self.problems:
-            self.files.move(problem.name, f"quarantine/{problem.name}")
+            folder, _, name = problem.name.rpartition("/")
+            taken = self.files.names(f"quarantine/{folder}")
+            free = next(n for n in chain([name], (f"{name}.{i}" for i in count(1))) if n not in taken)
+            self.files.move(problem.name, f"quarantine/{folder}/{free}")
         return list(self.problems)
 
 

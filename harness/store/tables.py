@@ -19,7 +19,7 @@ from harness.store.seal import broken, seal
 
 REPLACES = b"harness_replaces"
 KEYS = {"trials": ("trial_id", "attempt"), "epochs": ("trial_id", "attempt"), "studies": ("launch",)}
-_ONCE = {**KEYS, "epochs": ("cell", "trial_id", "attempt", "epoch", "stage", "split", "metric")}
+ONCE = {**KEYS, "epochs": ("cell", "trial_id", "attempt", "epoch", "stage", "split", "metric")}
 GROUP_ROWS = 65_536  # rows of a row group: what a reader that wants few trials can leave out
 
 
@@ -141,7 +141,7 @@ def keys_of(table: str, part: pa.Table) -> set[tuple[Any, ...]]:
 
 def doubles(table: str, rows: pa.Table) -> int:
     """How many rows say again what another row of the table says."""
-    names = list(_ONCE[table])
+    names = list(ONCE[table])
     return int(rows.num_rows - rows.select(names).group_by(names).aggregate([]).num_rows)
 
 
@@ -152,7 +152,7 @@ def without_doubles(table: str, rows: pa.Table) -> pa.Table:
     """
     if not doubles(table, rows):
         return rows
-    names, at = list(_ONCE[table]), pa.array(range(rows.num_rows), pa.int64())
+    names, at = list(ONCE[table]), pa.array(range(rows.num_rows), pa.int64())
     if table != "trials":
         last = rows.select(names).append_column("at", at).group_by(names).aggregate([("at", "max")])
         return rows.take(last["at_max"].combine_chunks().sort())

@@ -1,0 +1,60 @@
+"""Every file read; what cannot be is set aside, rows that are there twice become one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from harness.errors import LockedError
+from harness.store import tables
+from harness.store.lock import StudyLock
+from harness.store.merging import FINAL
+from harness.store.parts import Problem
+from harness.store.results import ResultStore
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was set aside, what was mended and what somebody has to look at, a line each."""
+
+    aside: list[Problem] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+def verify(store: ResultStore) -> Findings:
+    """Check a whole store and mend what can be mended. Raises StoreError where it cannot be written."""
+    found = Findings(aside=store.quarantine())
+    for study in store.study_names():
+        doubled = sum(_doubles(store, table, study) for table in ("trials", "epochs"))
+        if doubled:
+            _mend(store, study, doubled, found)
+        found.left += _ended_twice(store, study)
+    return found
+
+
+def _doubles(store: ResultStore, table: str, study: str) -> int:
+    parts = store.parts.counted(table, study, tables.Wanted(tables.ONCE[table]))
+    return tables.doubles(table, tables.concat(table, [part for _, part in parts], tables.ONCE[table]))
+
+
+def _mend(store: ResultStore, study: str, doubled: int, found: Findings) -> None:
+    try:
+        with StudyLock(store.files, study):
+            store.compact(study)
+    except LockedError as error:
+        found.left.append(f"study '{study}' has {doubled} rows twice, and cannot be mended now: {error}")
+        return
+    left = sum(_doubles(store, table, study) for table in ("trials", "epochs"))
+    if doubled > left:
+        found.mended.append(f"study '{study}' had {doubled - left} rows twice: they are there once now")
+
+
+def _ended_twice(store: ResultStore, study: str) -> list[str]:
+    rows = store.trials(study, ["cell", "trial_id", "attempt", "state"])
+    ended = rows[rows["state"].isin(FINAL)]
+    twice = ended[ended.duplicated(["cell", "trial_id"])]
+    where = store.files.path(f"trials/{study}")
+    return [
+        f"trial {trial} of '{study}' ended more than once: delete the copy below {where}"
+        for trial in sorted(set(twice["trial_id"]))
+    ]
