@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: harness compact quickstart")(compact)
     app.command(epilog="Example: harness merge ../alice/results ../bob/results")(merge)
     app.command(epilog="Example: harness verify")(verify)
+    app.command(epilog="Example: harness unlock quickstart")(unlock)
     app.command(epilog="Example: harness export quickstart --to optuna --out quickstart.db")(export)
 
 
@@ -197,6 +198,18 @@ def verify(results: Results = DEFAULT_RESULTS) -> None:
     console.print(f"{attempts} attempts in {studies} studies; {len(found.aside)} files set aside")
     if found.aside or found.mended or found.left:
         raise typer.Exit(1)
+
+
+def unlock(study: StudyName, results: Results = DEFAULT_RESULTS) -> None:
+    """Remove the lock of a driver that is gone; one that runs on this machine keeps it."""
+    from harness.store.lock import unlock as remove
+
+    store = ResultStore(results)
+    names = store.study_names()
+    if study not in names:
+        raise UnknownNameError(f"study in {results}", study, names)
+    holder = remove(store.files, study)
+    console.print(f"{study}: no driver holds it" + (f"; the lock was of {holder}" if holder else ""))
 
 
 def export(

@@ -95,12 +95,12 @@ class Files:
             stream.write(data)
         self._fs.move(aside, path)
 
-    def read(self, name: str) -> bytes:
-        """The bytes of a regular file. Raises FileNotFoundError and OSError."""
+    def read(self, name: str, first: int | None = None) -> bytes:
+        """The bytes of a regular file, or its first ones. Raises FileNotFoundError and OSError."""
         if self.local is not None:
-            return read_regular(self.path(name))
+            return read_regular(self.path(name))[:first]
         with self._fs.open_input_stream(self.path(name)) as stream:
-            return bytes(stream.read())
+            return bytes(stream.read(first))
 
     def names(self, folder: str, suffix: str = "", *, hidden: bool = False) -> list[str]:
         """The file names in a folder that are dot names or are not, sorted; [] if it is absent."""
