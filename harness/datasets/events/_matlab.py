@@ -73,10 +73,10 @@ def read_mat(path: Path, frames: int, shape: tuple[int, int, int]) -> tuple[NDAr
 
 
 def _hdf5(path: Path, keys: tuple[str, ...]) -> Any:
-    import h5py  # needed only where such files are read
+    from harness.datasets._hdf5 import open_hdf5  # needed only where such files are read
 
     try:
-        file = h5py.File(path, "r")
+        file = open_hdf5(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read as a MATLAB 7.3 file: {error}") from None
     missing = [key for key in keys if key not in file]

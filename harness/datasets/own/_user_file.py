@@ -81,11 +81,11 @@ class H5File(UserFile):
     """An HDF5 file; arrays in groups are named `group/array`."""
 
     def _keys(self) -> list[str]:
-        import h5py  # needed only where such files are read
+        from harness.datasets._hdf5 import open_hdf5  # needed only where such files are read
 
         found: list[str] = []
         try:
-            with h5py.File(self.path, "r") as file:
+            with open_hdf5(self.path) as file:
                 file.visititems(lambda name, item: found.append(name) if hasattr(item, "dtype") else None)
         except OSError as error:
             raise DataError(f"{self.path}: not an HDF5 file ({error})") from None
@@ -94,13 +94,15 @@ class H5File(UserFile):
     def _header(self, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
         import h5py
 
-        with h5py.File(self.path, "r") as file:
+        from harness.datasets._hdf5 import open_hdf5
+
+        with open_hdf5(self.path) as file:
             text = h5py.check_string_dtype(file[key].dtype) is not None
             return file[key].shape, np.dtype("S1") if text else file[key].dtype
 
     def _read(self, key: str) -> NDArray[Any]:
-        import h5py
+        from harness.datasets._hdf5 import open_hdf5
 
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             array = np.asarray(file[key][()])
             return array.astype(np.bytes_) if array.dtype == object else array

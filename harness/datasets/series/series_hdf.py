@@ -19,7 +19,9 @@ def read_hdf(path: Path, key: str, where: str) -> pd.DataFrame:
     """
     import h5py
 
-    with h5py.File(path, "r") as file:
+    from harness.datasets._hdf5 import open_hdf5
+
+    with open_hdf5(path) as file:
         tables = _tables(file)
         if key == "" and len(tables) == 1:
             key = tables[0]

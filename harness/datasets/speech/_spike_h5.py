@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any, Final
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.datasets._hdf5 import open_hdf5
 from harness.errors import DataError
 
 CHANNELS: Final = 700
@@ -69,7 +69,7 @@ def join(parts: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
 
 def _open(path: Path) -> Any:
     try:
-        file = h5py.File(path, "r")
+        file = open_hdf5(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read as HDF5: {error}") from None
     missing = [key for key in _KEYS if key not in file]
