@@ -59,10 +59,10 @@ def one_line(text: str) -> str:
     return re.sub(r"\s*[\n\t]\s*", " ", printable(text))
 
 
-def cell(text: str) -> str:
+def csv_text(text: str) -> str:
     """Text for a cell of CSV: printable, and never a formula to a spreadsheet. Numbers stay as they are.
 
-    >>> cell("=1+1"), cell("-0.5;-0.25"), cell("-1+1"), cell("a")
+    >>> csv_text("=1+1"), csv_text("-0.5;-0.25"), csv_text("-1+1"), csv_text("a")
     ("'=1+1", '-0.5;-0.25', "'-1+1", 'a')
     """
     clean = printable(text)

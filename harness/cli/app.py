@@ -8,10 +8,10 @@ import sys
 from types import FrameType
 
 import typer
-from rich.console import Console
 
 from harness import __version__
 from harness.cli import data, results, studies
+from harness.cli.console import console, stderr
 from harness.errors import HarnessError
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ app.add_typer(data.app, name="data")
 @app.callback(invoke_without_command=True)
 def _root(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
     if version:
-        Console().print(f"harness {__version__}")
+        console.print(f"harness {__version__}")
         raise typer.Exit
 
 
@@ -39,7 +39,7 @@ def main() -> None:
     try:
         app()
     except HarnessError as error:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
+        stderr.print(f"error: {error}", highlight=False)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -9,13 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from harness.cli.console import console
 from harness.errors import HarnessError
 from harness.events import convert, sources
 
-console = Console()
 LINE_S = 15.0
 
 

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from harness.cli.console import console
 from harness.errors import DataError, HarnessError, MissingDataError
 
 app = typer.Typer(help="Data sets: what there is, prepare and verify it, convert images and video to events.")
 convert_app = typer.Typer(help="Convert images or video clips to event files (ES-ImageNet layout).")
 app.add_typer(convert_app, name="convert")
-console = Console()
 Workers = Annotated[int, typer.Option("--workers", help="Processes; 0 is one a core, through Ray.")]
 
 

@@ -8,19 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from harness.cli.console import console, pipe, stderr
 from harness.cli.options import DEFAULT_RESULTS, Results, StudyName
 from harness.errors import HarnessError, UnknownNameError
+from harness.guard import csv_text
 from harness.store.merging import FINAL
 from harness.store.results import ResultStore
 
 if TYPE_CHECKING:
     import pandas as pd
 
-console = Console()
-PIPE = Console(width=140)  # a pipe or a file has no right edge to wrap at
-stderr = Console(stderr=True, soft_wrap=True)
 Format = Annotated[str, typer.Option("--format", help="terminal, md, csv or tex.")]
 
 
@@ -48,7 +46,7 @@ def open_study(name: str, results: str) -> ResultStore:
 def say_problems(store: ResultStore) -> None:
     """Name the files that were left out."""
     for problem in store.problems:
-        stderr.print(f"warning: left out: {problem.why} Run 'harness verify'.", markup=False)
+        stderr.print(f"warning: left out: {problem.why} Run 'harness verify'.")
 
 
 def status(
@@ -88,7 +86,7 @@ def say_failures(study: str, results: str) -> None:
 
     store = ResultStore(results)
     for line in study_status(store.trials(study), store.studies(study), study).failures:
-        console.print(f"failed {line}", style="red", markup=False, soft_wrap=True)
+        console.print(f"failed {line}", style="red", soft_wrap=True)
 
 
 def print_board(study: str, results: str, target: float | None, format_: str = "terminal") -> None:
@@ -104,7 +102,7 @@ def print_board(study: str, results: str, target: float | None, format_: str = "
     epochs = store.epochs(study, only={"trial_id": _scored(trials)})
     board = compute(trials, epochs, _launches(store, study), study=study, target=target)
     if format_ == "terminal":
-        render_terminal(board, console if console.is_terminal or "COLUMNS" in os.environ else PIPE)
+        render_terminal(board, console if console.is_terminal or "COLUMNS" in os.environ else pipe)
     else:
         typer.echo(renders[format_](board), nl=False)
 
@@ -179,7 +177,7 @@ def merge(
 
     done = join(ResultStore(results), [ResultStore(source) for source in sources])
     for line in done.disagreements:
-        stderr.print(line, markup=False, highlight=False)
+        stderr.print(line, highlight=False)
     console.print(f"{done.copied} attempts copied into {results}")
     if done.disagreements:
         raise typer.Exit(1)
@@ -193,7 +191,7 @@ def verify(results: Results = DEFAULT_RESULTS) -> None:
     found = check(store)
     lines = [f"quarantined: {problem.why}" for problem in found.aside]
     for line in (*lines, *found.mended, *found.left):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
     attempts, studies = len(store.trials(None, ["trial_id"])), len(store.study_names())
     console.print(f"{attempts} attempts in {studies} studies; {len(found.aside)} files set aside")
     if found.aside or found.mended or found.left:
@@ -237,8 +235,15 @@ def _export_csv(store: ResultStore, study: str, folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     tables = {"trials": store.trials(study), "epochs": store.epochs(study), "studies": store.studies(study)}
     for name, table in tables.items():
-        table.to_csv(folder / f"{name}.csv", index=False)
+        _as_text(table).to_csv(folder / f"{name}.csv", index=False)
     return f"tables  {folder}"
+
+
+def _as_text(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with text that steers no terminal and that no spreadsheet takes for a formula."""
+    texts = rows.select_dtypes(["object", "str"]).columns
+    safe = {name: {v: csv_text(v) for v in rows[name].unique() if isinstance(v, str)} for name in texts}
+    return rows.assign(**{name: rows[name].map(known) for name, known in safe.items() if known})
 
 
 def _export_optuna(store: ResultStore, study: str, path: Path) -> str:

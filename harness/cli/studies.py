@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from harness.cli.console import console
 from harness.cli.display import watching
 from harness.cli.options import DEFAULT_RESULTS, Cluster, Engine, Results, Set, StudyFile
 from harness.errors import HarnessError, StudyFileError, UnknownNameError
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from harness.study import StudySummary
     from harness.study.director import StudyDirector
     from harness.studyfile.values import StudySpec
-
-console = Console()
 
 
 def register(app: typer.Typer) -> None:

@@ -76,7 +76,7 @@ def save(draw: Callable[[], Figure], path: Path) -> list[Path]:
 
 def file_name(*parts: str) -> str:
     """A name that every file system and link takes: ``ett-h1-horizon-24`` from ``ett-h1[horizon=24]``."""
-    return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(parts)).strip("-")
+    return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(parts)).strip("-.")[:150] or "figure"
 
 
 def new_figure(

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from harness.guard import printable
 from harness.report import plots
 from harness.report.board_tables import BoardTable, board_tables, title
 from harness.report.formatting import DASH, fixed, significant
@@ -49,7 +50,7 @@ def render_page(content: Content, figures: Iterable[str] = ()) -> str:
         body.append(f"<h3>{_e(one.dataset)}: {_e(name)}</h3>{_plot(plots.lines(one), drawn)}")
     body.append(_search(content, drawn))
     body.append(_environment(content))
-    plotting = json.dumps(drawn, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
+    plotting = json.dumps(drawn, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return (
         "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
@@ -194,4 +195,4 @@ def _plot(plot: plots.Plot, drawn: list[plots.Plot]) -> str:
 
 
 def _e(text: str) -> str:
-    return html.escape(text, quote=True)
+    return html.escape(printable(text), quote=True)

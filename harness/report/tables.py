@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from harness.guard import csv_text, one_line
 from harness.report.board_tables import BoardTable, board_tables
 from harness.report.notes import notes
 from harness.scoring.values import Board, Group, Row
@@ -55,36 +57,40 @@ def render_terminal(board: Board, console: Console) -> None:
             if not board_table.main and console.width < 100:
                 continue
             table = Table(
-                title=Text(board_table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+                title=Text(one_line(board_table.title)),
+                title_justify="left",
+                box=box.SIMPLE_HEAD,
+                pad_edge=False,
             )
             rows = list(_marked(board_table, "{} [{}]"))
             shown = _fitting(board_table.headers, rows, console.width)
             for header, side in list(zip(board_table.headers, board_table.align, strict=True))[:shown]:
                 justify: Literal["left", "right"] = "left" if side == "l" else "right"
-                table.add_column(Text(header), justify=justify, overflow="fold")
+                table.add_column(Text(one_line(header)), justify=justify, overflow="fold")
             for cells in rows:
-                table.add_row(*(Text(cell) for cell in cells[:shown]))
+                table.add_row(*(Text(one_line(cell)) for cell in cells[:shown]))
             if shown < len(board_table.headers):
                 left = ", ".join(board_table.headers[shown:])
                 table.caption = Text(f"left out, the terminal is narrow: {left}", justify="left")
             console.print(table)
         for line in _lines(board, group):
             style = "bold yellow" if line in group.notes else "dim"
-            console.print(Text(line, style=style))
+            console.print(Text(one_line(line), style=style))
 
 
 def render_markdown(board: Board) -> str:
     """The board as GitHub Markdown."""
     parts = [f"# Leaderboard of {board.study}"]
     for group in board.groups:
-        parts += [f"> **{note}**" for note in group.notes]
+        parts += [f"> **{_md_line(note)}**" for note in group.notes]
         for board_table in board_tables(group, compact=True):
             rule = ["---:" if side == "r" else ":---" for side in board_table.align]
             rows = [[_md(cell) for cell in cells] for cells in _marked(board_table, "{} <sup>{}</sup>")]
             lines = [[_md(h) for h in board_table.headers], rule, *rows]
             parts.append(f"## {_md(board_table.title)}")
             parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
-        parts.append("\n".join(f"- {line}" for line in _lines(board, group) if line not in group.notes))
+        said = [line for line in _lines(board, group) if line not in group.notes]
+        parts.append("\n".join(f"- {_md_line(line)}" for line in said))
     return "\n\n".join(parts) + "\n"
 
 
@@ -127,7 +133,7 @@ def render_csv(board: Board) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row))
     out = io.StringIO()
     writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
-    writer.writeheader()
+    writer.writerow({name: _raw(name) for name in names})
     writer.writerows({k: _raw(v) for k, v in row.items()} for row in rows)
     return out.getvalue()
 
@@ -195,6 +201,8 @@ def _cost_record(row: Row) -> dict[str, object]:
 
 
 def _raw(value: object) -> object:
+    if isinstance(value, str):
+        return csv_text(one_line(value))
     return "" if isinstance(value, float) and math.isnan(value) else value
 
 
@@ -219,8 +227,13 @@ def _marked(board_table: BoardTable, form: str) -> list[list[str]]:
 
 
 def _md(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return _md_line(text).replace("|", "\\|")
+
+
+def _md_line(text: str) -> str:
+    """On one line, and no HTML but our own."""
+    return re.sub(r"<(?!/?sup>)(?=[A-Za-z/!?])", "&lt;", one_line(text))
 
 
 def _tex(text: str) -> str:
-    return "".join(_TEX.get(c, c) for c in text)
+    return "".join(_TEX.get(c, c) for c in one_line(text))
