@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -20,11 +21,49 @@ _GIVEN = {
     "epochs": ("cell", "stage", "split", "metric"),
     "studies": ("fingerprint", "launched_at", "parts", "cells", "protocol", "text"),
 }
-_SHAPES: dict[str, type] = {
-    "params": dict, "arm": dict, "test": dict, "stage_train_s": dict, "packages": dict, "facts": dict,
-    "parts": dict, "protocol": dict, "cells": list, "values": list, "constraints": list,
-}  # fmt: skip
 _LAST_YEAR = 9999
+
+
+def _number(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+
+
+def _scalars(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(v, (str, int, float, type(None))) for v in value.values()
+    )
+
+
+def _numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_number, value))
+
+
+def _named_numbers(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_number, value.values()))
+
+
+def _map(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _cells(value: Any) -> bool:
+    return isinstance(value, list) and all(_map(cell) and isinstance(cell.get("cell"), str) for cell in value)
+
+
+def _protocol(value: Any) -> bool:
+    kinds = {"objectives": list, "path": str, "search": dict, "confirm": dict, "final": dict, "limits": dict}
+    return _map(value) and all(isinstance(value.get(name, kind()), kind) for name, kind in kinds.items())
+
+
+# JSON in columns: what each may be, in words and as a test.
+_SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(("params", "arm"), ("a map of values", _scalars)),
+    **dict.fromkeys(("values", "constraints"), ("a list of numbers", _numbers)),
+    **dict.fromkeys(("test", "stage_train_s"), ("a map of numbers", _named_numbers)),
+    **dict.fromkeys(("packages", "facts", "parts"), ("a map", _map)),
+    "cells": ("a list of cells", _cells),
+    "protocol": ("a protocol", _protocol),
+}
 
 # What is looked at whatever columns are wanted, so that every command judges a file alike.
 LOOKED_AT = {
@@ -95,17 +134,14 @@ def _expected(name: str, study: str) -> str:
 
 
 def _validate_json(name: str, column: pa.ChunkedArray, where: str) -> None:
-    wanted = _SHAPES[name]
+    expected, fits = _SHAPES[name]
     for text in pc.unique(column).to_pylist():
-        if text is None:
-            continue
         try:
-            value: Any = json.loads(text)
+            fine = text is None or fits(json.loads(text))
         except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, wanted):
-            kind = "map" if wanted is dict else "list"
-            raise ForeignFileError(f"{where}: {name} is {text[:60]!r}, expected a {kind} as JSON.")
+            fine = False
+        if not fine:
+            raise ForeignFileError(f"{where}: {name} is {text[:60]!r}, expected {expected} as JSON.")
 
 
 def _validate_dates(name: str, column: pa.ChunkedArray, where: str) -> None:
