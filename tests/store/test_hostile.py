@@ -180,7 +180,7 @@ def test_a_file_that_claims_to_stand_for_all_others_hides_none(store: Path) -> N
     rewritten(
         first, lambda rows: rows.replace_schema_metadata({**rows.schema.metadata, tables.REPLACES: claims})
     )
-    first.rename(first.with_name("all-000001.parquet"))
+    first.rename(first.with_name("all-000009.parquet"))
     assert len(ResultStore(store).trials("toy")) == before
     assert run(store, "compact", "toy")[0] == 0
     assert len(ResultStore(store).trials("toy")) == before
