@@ -51,16 +51,19 @@ class CellSearch:
         self._conditional_space = ConditionalSpace(space, fixed)
         self._plan = plan
         self._objectives = objectives
+        self._maximize = objectives[0].maximize
         self._seed = seed
         self._start = tuple(self._complete(index, point) for index, point in enumerate(start))
         self._sampler = self._make_sampler()
-        self._rule = pruners.rule(plan.pruner, epochs=plan.epochs, seed=seed)
-        self._curves = pruners.Curves(objectives[0].maximize)
-        self._history = History(self._conditional_space, objectives)
+        self.load(())
 
     def load(self, records: Iterable[Record]) -> None:
         """Forget everything and begin with these records, in whatever order they come."""
-        self._history = History(self._conditional_space, self._objectives)
+        self._rule = pruners.rule(
+            self._plan.pruner, epochs=self._plan.epochs, seed=self._seed, maximize=self._maximize
+        )
+        watch = None if self._rule is None else self._rule.update
+        self._history = History(self._conditional_space, self._objectives, watch=watch)
         self._history.add(records)
 
     def add(self, record: Record) -> None:
@@ -97,7 +100,9 @@ class CellSearch:
         stored = self._history.get(number)
         if self._rule is None or (stored is not None and stored.state.final):
             return False
-        return pruners.judge(self._rule, pending, self._history, self._curves, epochs=self._plan.epochs)
+        return pruners.judge(
+            self._rule, pending, self._history, epochs=self._plan.epochs, maximize=self._maximize
+        )
 
     def best(self, top: int) -> tuple[Record, ...]:
         """The best feasible COMPLETE records, best first; see :func:`harness.search.ranking.best`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import insort
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from harness.search.conditional_space import ConditionalSpace, key
@@ -50,7 +50,15 @@ class Record:
 class History:
     """The records of one cell, by number. A COMPLETE trial whose value is not finite counts as FAILED."""
 
-    def __init__(self, conditional_space: ConditionalSpace, objectives: tuple[Objective, ...]) -> None:
+    def __init__(
+        self,
+        conditional_space: ConditionalSpace,
+        objectives: tuple[Objective, ...],
+        *,
+        watch: Callable[[Record], None] | None = None,
+    ) -> None:
+        self._watch = watch
+        self._leader: Record | None = None
         self.conditional_space = conditional_space
         self.objectives = objectives
         self._records: dict[int, Record] = {}
@@ -77,6 +85,10 @@ class History:
                 continue
             self._index(record, old)
             self._records[record.number] = record
+            if self._watch is not None:
+                self._watch(record)
+            if record.state is State.COMPLETE or (old is not None and old.state is State.COMPLETE):
+                self._leader = None
         self._ordered = self._fitting = None
 
     def explored(self, params: Params) -> bool:
@@ -114,8 +126,10 @@ class History:
 
     def leader(self) -> Record | None:
         """The best feasible COMPLETE record by the first objective, the earliest of equals."""
-        complete = (record for record in self.ordered if record.state is State.COMPLETE and record.feasible)
-        return min(complete, key=lambda record: self.losses(record)[0], default=None)
+        if self._leader is None:
+            complete = (one for one in self.ordered if one.state is State.COMPLETE and one.feasible)
+            self._leader = min(complete, key=lambda record: self.losses(record)[0], default=None)
+        return self._leader
 
     def _index(self, record: Record, old: Record | None) -> None:
         number = record.number

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable
+from bisect import insort
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.stats import wilcoxon
 
 from harness.ids import derive_seed
 from harness.search.history import History, LearningCurve, Record
+from harness.search.losses import LossIndex, running_best
 from harness.studyfile.values import PrunerName
 from harness.trial import State
 
@@ -26,35 +29,6 @@ MEDIAN_TRIALS = 5  # COMPLETE trials before the median says anything
 WARMUP_EPOCHS = 1  # the median never stops a trial at its first epoch
 WILCOXON_P = 0.1
 WILCOXON_EPOCHS = 2  # pairs before the test says anything
-
-
-class Curves:
-    """Best values so far by epoch, lower is better, computed once a record."""
-
-    def __init__(self, maximize: bool) -> None:
-        self.sign = -1.0 if maximize else 1.0
-        self._known: dict[int, tuple[Record, array[float]]] = {}
-
-    def of(self, record: Record) -> array[float]:
-        """The best loss so far of a record at epochs 1, 2, ...; infinite before its first value."""
-        known = self._known.get(record.number)
-        if known is None or known[0] is not record:
-            known = record, self.running_best(record.curve)
-            self._known[record.number] = known
-        return known[1]
-
-    def running_best(self, curve: LearningCurve) -> array[float]:
-        """The best loss so far at epochs 1, 2, ... of a curve in the objective's own direction."""
-        result: array[float] = array("d")
-        best = math.inf
-        for epoch, value in sorted(curve):
-            result.extend([best] * (epoch - 1 - len(result)))
-            best = min(best, self.sign * value)
-            if epoch > len(result):
-                result.append(best)
-            elif result:
-                result[-1] = best
-        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,32 +50,35 @@ class Candidate:
         return self.curve[-2][0] if len(self.curve) > 1 else 0
 
 
-Rule = Callable[[Candidate, History, Curves], bool]
+class Rule(Protocol):
+    """One pruner. What it keeps is derived from the records that it was shown, in whatever order."""
+
+    def update(self, record: Record) -> None:
+        """See a record that is new or has changed."""
+
+    def stops(self, candidate: Candidate, history: History) -> bool:
+        """Whether to stop a trial now."""
 
 
-def judge(rule: Rule, record: Record, history: History, curves: Curves, *, epochs: int) -> bool:
+def judge(rule: Rule, record: Record, history: History, *, epochs: int, maximize: bool) -> bool:
     """Whether to stop a trial now. ``record`` holds its curve so far, ``epochs`` the planned length."""
     curve = tuple(item for item in sorted(record.curve) if math.isfinite(item[1]))
     if not curve or curve[-1][0] >= epochs:
         return False
-    return rule(Candidate(record.number, curve, curves.running_best(curve)), history, curves)
+    best = running_best(curve, -1.0 if maximize else 1.0)
+    return rule.stops(Candidate(record.number, curve, best), history)
 
 
-def rule(name: PrunerName, *, epochs: int, seed: int) -> Rule | None:
+def rule(name: PrunerName, *, epochs: int, seed: int, maximize: bool) -> Rule | None:
     """The rule of a pruner for trials of ``epochs`` epochs; None if it never stops any."""
     if name == "halving":
-        return lambda candidate, history, curves: _halving(
-            candidate, history, curves, epochs=epochs, bracket_of=lambda _: 0, factor=HALVING_FACTOR
-        )
+        return Halving(epochs, HALVING_FACTOR, lambda _: 0, maximize=maximize)
     if name == "hyperband":
-        brackets = Brackets(epochs, seed)
-        return lambda candidate, history, curves: _halving(
-            candidate, history, curves, epochs=epochs, bracket_of=brackets, factor=HYPERBAND_FACTOR
-        )
+        return Halving(epochs, HYPERBAND_FACTOR, Brackets(epochs, seed), maximize=maximize)
     if name == "median":
-        return _median
+        return Median(epochs, maximize=maximize)
     if name == "wilcoxon":
-        return _wilcoxon
+        return Wilcoxon(maximize=maximize)
     return None
 
 
@@ -134,75 +111,108 @@ class Brackets:
         return self._memo[number]
 
 
-def _halving(
-    candidate: Candidate,
-    history: History,
-    curves: Curves,
-    *,
-    epochs: int,
-    bracket_of: Callable[[int], int],
-    factor: int,
-) -> bool:
+class Halving:
     """Asynchronous successive halving (Li et al. 2020), as in Optuna: rungs at factor**(bracket + k).
 
     On reaching a rung a trial goes on if it is among the best 1/factor of those that reached it; while there
     are fewer than ``factor``, if it is the best.
     """
-    bracket = bracket_of(candidate.number)
-    rung = factor**bracket
-    while rung <= candidate.epoch and rung < epochs:
-        if candidate.before < rung:
-            mine = candidate.best[rung - 1]
-            losses = [mine]
-            for record in history.ordered:
-                if (
-                    record.number != candidate.number
-                    and len(record.curve) > 0
-                    and record.state is not State.FAILED
-                    and bracket_of(record.number) == bracket
-                ):
-                    best = curves.of(record)
-                    if len(best) >= rung and math.isfinite(best[rung - 1]):
-                        losses.append(best[rung - 1])
-            keep = max(1, len(losses) // factor)
-            if math.isfinite(mine) and mine > sorted(losses)[keep - 1]:
+
+    def __init__(self, epochs: int, factor: int, bracket_of: Callable[[int], int], *, maximize: bool) -> None:
+        self._bracket_of, self._factor = bracket_of, factor
+        self._rungs = [1]
+        while self._rungs[-1] * factor < epochs:
+            self._rungs.append(self._rungs[-1] * factor)
+        self._index = LossIndex(self._rungs, self._group, maximize=maximize)
+        self.update = self._index.update
+
+    def _group(self, record: Record) -> int | None:
+        return None if record.state is State.FAILED else self._bracket_of(record.number)
+
+    def stops(self, candidate: Candidate, history: History) -> bool:
+        """Whether a rung that the trial has just reached is too high for it."""
+        bracket = self._bracket_of(candidate.number)
+        for rung in self._rungs[bracket:]:
+            if candidate.before < rung <= candidate.epoch and self._falls(candidate, bracket, rung):
                 return True
-        rung *= factor
-    return False
+        return False
+
+    def _falls(self, candidate: Candidate, bracket: int, rung: int) -> bool:
+        mine = candidate.best[rung - 1]
+        if not math.isfinite(mine):
+            return False
+        losses = self._index.losses(bracket, rung)
+        if self._index.of(candidate.number, bracket, rung) != mine:
+            losses = _with(losses, self._index.of(candidate.number, bracket, rung), mine)
+        return mine > losses[max(1, len(losses) // self._factor) - 1]
 
 
-def _median(candidate: Candidate, history: History, curves: Curves) -> bool:
+def _with(losses: Sequence[float], old: float | None, new: float) -> list[float]:
+    """The sorted losses with one of them replaced, or one more."""
+    changed = list(losses)
+    if old is not None:
+        changed.remove(old)
+    insort(changed, new)
+    return changed
+
+
+class Median:
     """Stop a trial that is worse than the median of the COMPLETE trials at the same epoch."""
-    complete = [
-        curves.of(record)
-        for record in history.ordered
-        if record.state is State.COMPLETE and record.number != candidate.number
-    ]
-    epoch = candidate.epoch
-    if len(complete) < MEDIAN_TRIALS or epoch <= WARMUP_EPOCHS:
-        return False
-    losses = [best[epoch - 1] for best in complete if len(best) >= epoch]
-    losses = [loss for loss in losses if math.isfinite(loss)]
-    if len(losses) < MEDIAN_TRIALS:
-        return False
-    return bool(candidate.best[epoch - 1] > np.median(losses))
+
+    def __init__(self, epochs: int, *, maximize: bool) -> None:
+        self._complete: set[int] = set()
+        self._index = LossIndex(range(1, epochs + 1), _complete_group, maximize=maximize)
+
+    def update(self, record: Record) -> None:
+        """See a record that is new or has changed."""
+        if record.state is State.COMPLETE:
+            self._complete.add(record.number)
+        else:
+            self._complete.discard(record.number)
+        self._index.update(record)
+
+    def stops(self, candidate: Candidate, history: History) -> bool:
+        """Whether the best value so far lies behind the median."""
+        epoch = candidate.epoch
+        others = len(self._complete) - (candidate.number in self._complete)
+        if others < MEDIAN_TRIALS or epoch <= WARMUP_EPOCHS:
+            return False
+        losses = self._index.losses(0, epoch)
+        if len(losses) < MEDIAN_TRIALS:
+            return False
+        middle = len(losses) // 2
+        median = losses[middle] if len(losses) % 2 else (losses[middle - 1] + losses[middle]) / 2
+        return candidate.best[epoch - 1] > median
 
 
-def _wilcoxon(candidate: Candidate, history: History, curves: Curves) -> bool:
+def _complete_group(record: Record) -> int | None:
+    return 0 if record.state is State.COMPLETE else None
+
+
+class Wilcoxon:
     """Stop a trial whose values are below the best trial's, epoch by epoch (signed-rank test, p < 0.1).
 
     As in Optuna, a trial whose own mean is no worse than the best trial's goes on whatever the test says.
     """
-    leader = history.leader()
-    if leader is None or leader.number == candidate.number:
-        return False
-    sign = curves.sign
-    theirs = {epoch: sign * value for epoch, value in leader.curve}
-    mine = [sign * value for _, value in candidate.curve]
-    differences = [sign * value - theirs[epoch] for epoch, value in candidate.curve if epoch in theirs]
-    if len(differences) < max(2, WILCOXON_EPOCHS):
-        return False
-    if np.mean(list(theirs.values())) >= np.mean(mine):
-        return False
-    test = wilcoxon(differences, alternative="greater", zero_method="zsplit")
-    return bool(test.pvalue < WILCOXON_P)
+
+    def __init__(self, *, maximize: bool) -> None:
+        self._sign = -1.0 if maximize else 1.0
+
+    def update(self, record: Record) -> None:
+        """Nothing: the best trial is the history's to know."""
+
+    def stops(self, candidate: Candidate, history: History) -> bool:
+        """Whether the test says that the trial lies behind the best."""
+        leader = history.leader()
+        if leader is None or leader.number == candidate.number:
+            return False
+        sign = self._sign
+        theirs = {epoch: sign * value for epoch, value in leader.curve}
+        mine = [sign * value for _, value in candidate.curve]
+        differences = [sign * value - theirs[epoch] for epoch, value in candidate.curve if epoch in theirs]
+        if len(differences) < max(2, WILCOXON_EPOCHS):
+            return False
+        if np.mean(list(theirs.values())) >= np.mean(mine):
+            return False
+        test = wilcoxon(differences, alternative="greater", zero_method="zsplit")
+        return bool(test.pvalue < WILCOXON_P)
