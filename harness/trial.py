@@ -79,12 +79,13 @@ class TrialSpec:
     epochs: int
     objectives: tuple[Objective, ...]
     variant: tuple[tuple[str, Scalar], ...] = ()
+    _id: str = field(default="", init=False, repr=False, compare=False)
 
     @property
     def id(self) -> str:
-        """The hash of the content."""
-        return content_id(
-            {
+        """The hash of the content, computed once."""
+        if not self._id:
+            content = {
                 "dataset": self.dataset.content(),
                 "pipeline": self.pipeline,
                 "params": dict(self.params),
@@ -94,7 +95,8 @@ class TrialSpec:
                 "objectives": [str(objective) for objective in self.objectives],
                 "arm": dict(self.variant),
             }
-        )
+            object.__setattr__(self, "_id", content_id(content))
+        return self._id
 
     def param_values(self) -> dict[str, Scalar]:
         """The parameters as a mapping."""

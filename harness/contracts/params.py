@@ -117,27 +117,25 @@ class ParamSchema:
 
         Raises UnknownNameError and HarnessError.
         """
+        known = {info.name for info in self.infos}
         for name in values:
-            self.find(name)
+            if name not in known:
+                self.find(name)
         complete: dict[str, Scalar] = {}
         pending = list(self.infos)
         while pending:
-            later = [info for info in pending if not _decided(info, complete, pending)]
+            unsettled = {info.name for info in pending} - complete.keys()
+            later = []
             for info in pending:
-                if info in later or not info.active(complete):
-                    continue
-                complete[info.name] = info.check(values.get(info.name, info.default))
+                if any(name in unsettled for name, _ in info.when):
+                    later.append(info)
+                elif info.active(complete):
+                    complete[info.name] = info.check(values.get(info.name, info.default))
             if len(later) == len(pending):
                 names = ", ".join(info.name for info in later)
                 raise HarnessError(f"the conditions of {names} depend on one another.")
             pending = later
         return dict(sorted(complete.items()))
-
-
-def _decided(info: ParamInfo, complete: Mapping[str, Scalar], pending: list[ParamInfo]) -> bool:
-    """Whether every name the conditions mention has been settled."""
-    open_names = {other.name for other in pending} - complete.keys()
-    return not any(name in open_names for name, _ in info.when)
 
 
 def describe(model: type[BaseModel], prefix: str = "", when: Conditions = ()) -> tuple[ParamInfo, ...]:

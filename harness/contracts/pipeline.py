@@ -25,13 +25,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.contracts.data import Batch, DatasetCard, Split
-from harness.contracts.neuron import NEURONS, NeuronSpec
+from harness.contracts.neuron import NEURONS, Neuron, NeuronSpec
 from harness.contracts.params import ParamInfo, ParamSchema, ParamsModel, describe, nest
 from harness.contracts.plugins import Registry
 from harness.errors import HarnessError
@@ -202,10 +203,15 @@ class Pipeline(ABC):
 
     @classmethod
     def schema(cls) -> ParamSchema:
-        """All parameters, the neurons' among them, flat."""
-        infos = describe(cls.Params)
-        group = cls.neuron_field()
-        return ParamSchema(infos if group is None else infos + cls._neuron_infos(group))
+        """All parameters, the neurons' among them, flat; made once for each set of known neurons."""
+        known = tuple(NEURONS.all().values())
+        made = _SCHEMAS.get(cls)
+        if made is None or made[0] != known:
+            group = cls.neuron_field()
+            infos = describe(cls.Params)
+            made = known, ParamSchema(infos if group is None else infos + cls._neuron_infos(group))
+            _SCHEMAS[cls] = made
+        return made[1]
 
     @classmethod
     def _neuron_infos(cls, group: str) -> tuple[ParamInfo, ...]:
@@ -240,6 +246,11 @@ class Pipeline(ABC):
         except ValueError as error:
             first = str(error).splitlines()
             raise HarnessError(f"pipeline '{cls.name}': {' '.join(first[1:3])}") from None
+
+
+_SCHEMAS: WeakKeyDictionary[type[Pipeline], tuple[tuple[type[Neuron], ...], ParamSchema]] = (
+    WeakKeyDictionary()
+)
 
 
 def _with_default(info: ParamInfo, default: Scalar) -> ParamInfo:

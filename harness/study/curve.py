@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from harness.contracts import registry
 from harness.search.history import LearningCurve
@@ -11,6 +12,7 @@ from harness.trial import TrialSpec
 StageValue = tuple[str, float]
 
 
+@lru_cache(maxsize=1024)  # a driver asks at the start of every attempt, a replay again
 def main_stages(spec: TrialSpec) -> frozenset[str]:
     """Names of the stages whose epochs count for selection and pruning: no pretraining, no other data."""
     pipeline = registry.pipeline(spec.pipeline)()
