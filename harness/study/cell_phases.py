@@ -32,15 +32,24 @@ class Trial:
 
 @dataclass(slots=True)
 class CellRun:
-    """The state of a cell. ``trials`` holds every trial that was ever handed out, by id."""
+    """The state of a cell. ``trials`` holds every trial that was ever handed out, by id.
+
+    What is asked at every step (how many were asked, how many still run) is counted as trials come and end,
+    so that a step costs the same in the first trial and in the fifty-thousandth.
+    """
 
     study: StudySpec
     cell: Cell
     trials: dict[str, Trial] = field(default_factory=dict)
     exhausted: bool = False
     search: CellSearch = field(init=False)
+    _phases: dict[Phase, dict[str, Trial]] = field(init=False)
+    _open: dict[Phase, set[str]] = field(init=False)
+    _next_number: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
+        self._phases = {phase: {} for phase in Phase}
+        self._open = {phase: set() for phase in Phase}
         seed = derive_seed(self.study.seed, "sampler", self.cell.name)
         start = tuple(dict(point) for point in self.cell.start)
         self.search = CellSearch(
@@ -55,12 +64,21 @@ class CellRun:
     def load(self, trials: Iterable[Trial]) -> None:
         """Take over what the tables tell."""
         found = list(trials)
-        self.trials.update((trial.spec.id, trial) for trial in found)
+        for trial in found:
+            self._put(trial)
         self.search.load(_record(trial) for trial in found if trial.spec.phase is Phase.SEARCH)
 
     def _all(self, phase: Phase) -> list[Trial]:
         """The trials of a phase; a copy, because a display asks from its own thread."""
-        return [trial for trial in tuple(self.trials.values()) if trial.spec.phase is phase]
+        return list(self._phases[phase].values())
+
+    def _put(self, trial: Trial) -> None:
+        """Take a trial in, in place of the one with its id."""
+        trial_id, phase = trial.spec.id, trial.spec.phase
+        self.trials[trial_id] = self._phases[phase][trial_id] = trial
+        (self._open[phase].discard if trial.state.final else self._open[phase].add)(trial_id)
+        if phase is Phase.SEARCH:
+            self._next_number = max(self._next_number, trial.number + 1)
 
     # -- what comes next ------------------------------------------------------------------------------
 
@@ -73,13 +91,12 @@ class CellRun:
         if trial is None and self.search_over(context=context):
             trial = self._next_confirm() or self._next_final()
         if trial is not None:
-            self.trials[trial.spec.id] = trial
+            self._put(trial)
         return trial
 
     def _next_search(self) -> Trial | None:
-        asked = self._all(Phase.SEARCH)
-        number = max((trial.number for trial in asked), default=-1) + 1
-        if len(asked) >= self.study.search.trials or self.exhausted:
+        number = self._next_number
+        if len(self._phases[Phase.SEARCH]) >= self.study.search.trials or self.exhausted:
             return None
         params = self.search.ask(number)
         if params is None:
@@ -160,10 +177,9 @@ class CellRun:
 
     def search_over(self, *, context: bool = True) -> bool:
         """Whether no search trial runs and none will be asked."""
-        search = self._all(Phase.SEARCH)
-        if not all(trial.state.final for trial in search):
+        if self._open[Phase.SEARCH]:
             return False
-        enough = len(search) >= self.study.search.trials or self.exhausted
+        enough = len(self._phases[Phase.SEARCH]) >= self.study.search.trials or self.exhausted
         return enough or not context or self._stopped()
 
     def done(self) -> bool:
@@ -179,7 +195,7 @@ class CellRun:
         search = int(min(self.study.search.trials, self.cell.space.size))
         top = min(self.study.confirm.top, search)
         confirm = top * self.study.confirm.seeds if top > 1 else 0
-        earlier = len(self._all(Phase.CONFIRM)) + len(self._all(Phase.FINAL))
+        earlier = len(self._phases[Phase.CONFIRM]) + len(self._phases[Phase.FINAL])
         return search + confirm + self.study.final.seeds + earlier
 
     def _ended(self, trial_id: str) -> bool:
@@ -204,7 +220,7 @@ class CellRun:
 
     def finish(self, trial: Trial) -> None:
         """Record how a trial ended."""
-        self.trials[trial.spec.id] = trial
+        self._put(trial)
         if trial.spec.phase is Phase.SEARCH:
             self.search.add(_record(trial))
 
