@@ -32,8 +32,11 @@ def final_epochs(root: Path, study: str = "toy") -> pd.DataFrame:
 
 
 def assert_whole(root: Path, planned: int, study: str = "toy") -> None:
-    """Exactly the planned trials ended, none twice."""
-    rows = ResultStore(root).trials(study)
+    """Exactly the planned trials ended, none twice, and no number of an epoch is there twice."""
+    store = ResultStore(root)
+    rows, epochs = store.trials(study), store.epochs(study)
+    assert not store.problems
+    assert not epochs.duplicated([*EPOCH_COLUMNS[:-1], "attempt"]).any()
     ended = rows[rows["state"].isin(FINAL)]
     assert len(ended) == planned
     assert not ended.duplicated(["cell", "trial_id"]).any()

@@ -20,6 +20,9 @@ Engine = Annotated[
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="key=value on top of the study file; may be repeated.")
 ]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Run plug-ins that the store names and that never ran here.")
+]
 StudyFile = Annotated[Path, typer.Argument(help="A study file, for instance searchspaces/quickstart.yaml.")]
 StudyName = Annotated[str, typer.Argument(help="The name of a study in the store.")]
 

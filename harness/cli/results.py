@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.console import console, pipe, stderr
-from harness.cli.options import DEFAULT_RESULTS, Results, StudyName
+from harness.cli.options import DEFAULT_RESULTS, Results, StudyName, Trust
 from harness.errors import HarnessError, UnknownNameError
 from harness.guard import csv_text
 from harness.store.merging import FINAL
@@ -215,6 +215,7 @@ def export(
     results: Results = DEFAULT_RESULTS,
     to: Annotated[str, typer.Option("--to", help="csv or optuna.")] = "csv",
     out: Annotated[Path | None, typer.Option("--out", help="Folder (csv) or file (optuna).")] = None,
+    trust: Trust = False,
 ) -> None:
     """The tables as CSV, or the search as an Optuna storage file that optuna-dashboard opens."""
     store = open_study(study, results)
@@ -222,7 +223,7 @@ def export(
         raise UnknownNameError("export", to, ("csv", "optuna"))
     place = out or Path(f"{study}-csv" if to == "csv" else f"{study}.db")
     try:
-        said = _export_csv(store, study, place) if to == "csv" else _export_optuna(store, study, place)
+        said = _export_csv(store, study, place) if to == "csv" else _export_optuna(store, study, place, trust)
     except OSError as error:
         raise HarnessError(
             f"cannot write {place}: {error.strerror or error}. Choose another --out."
@@ -246,10 +247,10 @@ def _as_text(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**{name: rows[name].map(known) for name, known in safe.items() if known})
 
 
-def _export_optuna(store: ResultStore, study: str, path: Path) -> str:
+def _export_optuna(store: ResultStore, study: str, path: Path, trusted: bool) -> str:
     from harness.study.optuna_export import export_optuna
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    names = export_optuna(store, study, path)
+    names = export_optuna(store, study, path, trusted=trusted)
     address = f"sqlite:///{path}" if path.suffix in (".db", ".sqlite", ".sqlite3") else str(path)
     return f"{len(names)} Optuna studies in {path}: optuna-dashboard {address}"

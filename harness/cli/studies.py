@@ -13,7 +13,7 @@ from rich.table import Table
 
 from harness.cli.console import console
 from harness.cli.display import watching
-from harness.cli.options import DEFAULT_RESULTS, Cluster, Engine, Results, Set, StudyFile
+from harness.cli.options import DEFAULT_RESULTS, Cluster, Engine, Results, Set, StudyFile, Trust
 from harness.errors import HarnessError, StudyFileError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def resume(
     results: Results = DEFAULT_RESULTS,
     set_: Set = None,
     engine: Engine = "",
+    trust: Trust = False,
 ) -> None:
     """Go on with a study: interrupted trials run again with the same parameters."""
     from harness.store.results import ResultStore
@@ -78,7 +79,8 @@ def resume(
 
     overrides = list(set_ or ())
     path = Path(study)
-    if not path.is_file():
+    named = path.is_file()
+    if not named:
         store = ResultStore(results)
         launches = store.studies(study)
         if launches.empty:
@@ -96,7 +98,11 @@ def resume(
                 f"the study file of '{study}' was {path}, which is gone. "
                 "Name the file: harness resume FILE (its text is in the studies table)."
             )
-    spec = load_study(path, overrides)
+    spec = load_study(path, overrides, trusted=named or trust)
+    if not named and spec.name != study:
+        raise HarnessError(
+            f"{path}, the study file of '{study}', now describes '{spec.name}'. Name the right one."
+        )
     _run(spec, cluster, results, engine, None)
 
 

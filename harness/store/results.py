@@ -136,7 +136,7 @@ class ResultStore:
             what = _THEN[mine[0].name.split("/")[0]]
             raise ForeignFileError(
                 f"{mine[0].why}{more} Run 'harness verify --results {self.files.root}' to set it aside, "
-                f"then go on{what}."
+                f"then resume{what}."
             )
 
 

@@ -14,14 +14,14 @@ from harness.studyfile.load import load_study
 from harness.studyfile.values import StudySpec
 
 
-def export_optuna(store: ResultStore, study: str, path: Path) -> list[str]:
+def export_optuna(store: ResultStore, study: str, path: Path, *, trusted: bool = False) -> list[str]:
     """Write the file; the names of the Optuna studies in it. Raises StoreError if the file exists.
 
     ``.db`` and ``.sqlite`` are SQLite; any other suffix is Optuna's journal, which is written faster.
     """
     if path.exists():
         raise StoreError(f"{path} exists. Choose another --out or remove it.")
-    spec = stored_spec(store, study)
+    spec = stored_spec(store, study, trusted=trusted)
     ledger = read_ledger(store, spec)
     storage = f"sqlite:///{path}" if path.suffix in (".db", ".sqlite", ".sqlite3") else str(path)
     names = []
@@ -34,18 +34,18 @@ def export_optuna(store: ResultStore, study: str, path: Path) -> list[str]:
     return names
 
 
-def stored_spec(store: ResultStore, study: str) -> StudySpec:
+def stored_spec(store: ResultStore, study: str, *, trusted: bool = False) -> StudySpec:
     """The study as it was last launched: from its file, or from the text in the tables if that is gone."""
     launch = store.studies(study).sort_values("launch").iloc[-1]
     path = Path(json.loads(str(launch["protocol"]))["path"])
     text = str(launch["text"])
     overrides = [line[len("# --set ") :] for line in text.splitlines() if line.startswith("# --set ")]
     if path.is_file():
-        return load_study(path, overrides)
+        return load_study(path, overrides, trusted=trusted)
     with TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         copy.write_text(text, encoding="utf-8")
         try:
-            return load_study(copy, overrides)
+            return load_study(copy, overrides, trusted=trusted)
         except HarnessError as error:
             raise HarnessError(f"the study file {path} is gone, and its stored text says: {error}") from None

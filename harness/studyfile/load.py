@@ -9,6 +9,7 @@ from harness.contracts import registry
 from harness.contracts.data import TaskKind
 from harness.contracts.params import ParamInfo
 from harness.errors import HarnessError, UnknownNameError
+from harness.guard import read_regular
 from harness.space import Params
 from harness.studyfile.domain_reading import Wanted, read_space
 from harness.studyfile.file import StudyFile
@@ -18,17 +19,20 @@ from harness.studyfile.overrides import apply_overrides, overridden_text
 from harness.studyfile.resolve import resolve
 from harness.studyfile.scalars import file_error
 from harness.studyfile.start import read_start, start_points, validate_searched
+from harness.studyfile.trust import trust, validate_trusted
 from harness.studyfile.validation import check
 from harness.studyfile.values import Cell, ConfirmPlan, FinalPlan, SearchPlan, StudySpec
 from harness.studyfile.variants import Given, Variant, accept, read_values, read_variants
-from harness.studyfile.yaml_lines import Node, read_yaml
+from harness.studyfile.yaml_lines import MAX_BYTES, Node, read_yaml
 from harness.trial import Objective, Resources, freeze
 
 Starts = tuple[Mapping[str, Given] | None, ...]
 
 
-def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
+def load_study(path: Path, overrides: Sequence[str] = (), *, trusted: bool = True) -> StudySpec:
     """Read a study file, with ``key=value`` overrides on top.
+
+    ``trusted`` False is for files that a row of a store names: of plug-ins, only what ran here before runs.
 
     ``text`` of the result is the file and its overrides as comments. Plug-ins of the study are registered.
     Raises StudyFileError naming file, line, key and remedy; MissingDataError and DataError of data sets as
@@ -38,7 +42,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     root = apply_overrides(root, overrides)
     file = check(StudyFile, root, "")
     folder = path.absolute().parent
-    plugins = _load_plugins(root, file.plugins, folder)
+    plugins = _load_plugins(root, file.plugins, folder, trusted=trusted)
     variants = read_variants(root.mapping["cells"], folder)
     tasks: dict[str, TaskKind] = {variant.source.name: variant.source.card.task for variant in variants}
     objectives = read_objectives(root.mapping.get("objective"), tasks)
@@ -71,12 +75,14 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     )
 
 
-def _load_plugins(root: Node, names: Sequence[str], folder: Path) -> tuple[tuple[str, str], ...]:
+def _load_plugins(
+    root: Node, names: Sequence[str], folder: Path, *, trusted: bool
+) -> tuple[tuple[str, str], ...]:
     """Register the plug-in files; their names as written, with their texts."""
     found = []
     for name, node in zip(names, root.mapping["plugins"].items if names else (), strict=True):
         try:
-            text = (folder / Path(name).expanduser()).read_text(encoding="utf-8")
+            text = read_regular(folder / Path(name).expanduser(), MAX_BYTES).decode("utf-8")
         except (OSError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             message = f"plug-in {name} cannot be read: {reason}. Paths begin at the study file."
@@ -84,6 +90,9 @@ def _load_plugins(root: Node, names: Sequence[str], folder: Path) -> tuple[tuple
         except ValueError:
             raise file_error(node.location, "plugins", f"plug-in {name!r} is not a text file.") from None
         try:
+            if not trusted:
+                validate_trusted(name, text)
+            trust(text)
             registry.load_plugins([(name, text)])
         except HarnessError as error:
             raise file_error(node.location, "plugins", str(error)) from None

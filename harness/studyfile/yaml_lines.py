@@ -17,6 +17,7 @@ import yaml
 from yaml.composer import ComposerError
 
 from harness.errors import StudyFileError
+from harness.guard import read_regular
 from harness.space import Scalar
 from harness.studyfile.scalars import file_error, read_scalar
 
@@ -71,7 +72,7 @@ class Node:
 def read_yaml(path: Path, what: str = "study file") -> tuple[Node, str]:
     """The top-level mapping of a file and its text. Raises StudyFileError."""
     try:
-        data = path.read_bytes()
+        data = read_regular(path, 64 * MAX_BYTES)
     except FileNotFoundError:
         raise StudyFileError(f"{path}: there is no such file.{_near(path)}") from None
     except (OSError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -67,3 +68,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file.write_text(STUDY.format(plugin=TOY, trials=3, epochs=2, pruner="none"))
     Study(load_study(file, SMALL), folder / "results").run(LocalEngine())
     return folder / "results"
+
+
+@pytest.fixture
+def results(tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A private copy of the finished toy study in ``results`` of the working folder."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished, tmp_path / "results")
+    return tmp_path / "results"

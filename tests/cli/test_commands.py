@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,16 +37,8 @@ def commands() -> dict[str, typer.core.TyperCommand]:
     return found
 
 
-@pytest.fixture
-def results(tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A private copy of the finished toy study in ``results`` of the working folder."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished, tmp_path / "results")
-    return tmp_path / "results"
-
-
 def test_the_commands_of_the_design_are_there() -> None:
-    wanted = "launch resume status leaderboard report check list compact merge verify export".split()  # noqa: SIM905
+    wanted = "launch resume status leaderboard report check list compact merge verify unlock export".split()  # noqa: SIM905
     assert {*wanted, "doctor", "data list", "data prepare", "data verify"} <= set(commands())
 
 
