@@ -34,7 +34,7 @@ ORDER = [
     {"events"},
     {"contracts"},
     {"trial"},
-    {"space", "ids", "guard"},
+    {"space", "ids", "guard", "scratch"},
     {"errors", "__init__"},
 ]
 LEVEL = {area: len(ORDER) - at for at, areas in enumerate(ORDER) for area in areas}

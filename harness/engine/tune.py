@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import os
 import pickle
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +23,7 @@ from ray.tune.search import Searcher
 
 from harness.engine.base import WORKER_DIED, Capacity, Director
 from harness.errors import HarnessError, ResourceError
+from harness.scratch import scratch_folder
 from harness.studyfile.values import ClusterSpec
 from harness.train.attempt import run_attempt
 from harness.train.task import Task
@@ -277,7 +277,7 @@ class TuneEngine:
         if director.finished():
             return
         bridge = _Bridge(director)
-        with tempfile.TemporaryDirectory(prefix="harness-tune-") as scratch, _quiet():
+        with scratch_folder("tune") as scratch, _quiet():
             tuner = tune.Tuner(
                 tune.with_resources(Attempt, self._resources),
                 tune_config=tune.TuneConfig(
@@ -291,7 +291,7 @@ class TuneEngine:
                 ),
                 run_config=tune.RunConfig(
                     name="run",
-                    storage_path=scratch,
+                    storage_path=str(scratch),
                     verbose=0,
                     failure_config=tune.FailureConfig(max_failures=0),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
