@@ -35,7 +35,7 @@ from harness.models.build import NetworkParams, build
 from harness.models.network import Network
 from harness.neurons.constants import LeakParams, SurrogateParams
 from harness.neurons.kernels.functional import lif_multistep
-from harness.neurons.kernels.surrogate import rect
+from harness.neurons.kernels.surrogate import Surrogate, atan, rect
 from harness.neurons.lif import LIF
 
 T, BATCH, TAU, THRESHOLD = 6, 50, 4.0 / 3.0, 0.5
@@ -164,32 +164,21 @@ def neuron_alone(turns: int) -> None:
         for name, theirs in (("rect", sj_surrogate.Rect(1.0)), ("atan", sj_surrogate.ATan(2.0))):
             node = sj_node("m")
             node.surrogate_function = theirs
-            with_v = sj_node("m")
-            with_v.surrogate_function, with_v.store_v_seq = theirs, True
             x = torch.rand(shape, generator=torch.Generator().manual_seed(2)).requires_grad_()
             grad = torch.ones(shape)
-            ours = rect(0.5) if name == "rect" else None
+            ours = rect(0.5) if name == "rect" else atan(2.0)
 
-            def fused(v: bool = False, x: Tensor = x, grad: Tensor = grad, ours: object = ours) -> float:
-                extra = {} if ours is None else {"surrogate": ours}
-                out = lif_multistep(x, tau=TAU, v_threshold=THRESHOLD, return_v=v, **extra)
-                torch.autograd.backward(out if v else [out], [grad, grad] if v else [grad])
+            def fused(x: Tensor = x, grad: Tensor = grad, ours: Surrogate = ours) -> float:
+                lif_multistep(x, None, THRESHOLD, ours, tau=TAU).backward(grad)
                 return 0.0
 
-            def peer(node: nn.Module, v: bool = False, x: Tensor = x, grad: Tensor = grad) -> float:
+            def peer(node: nn.Module = node, x: Tensor = x, grad: Tensor = grad) -> float:
                 sj_functional.reset_net(node)
-                out = [node(x)] + ([node.v_seq] if v else [])
-                torch.autograd.backward(out, [grad] * len(out))
+                node(x).backward(grad)
                 return 0.0
 
             print(f"LIF alone, {name}, {tuple(shape)}, forward and backward")
-            plain = {"ours": fused, "SpikingJelly multi": lambda p=peer, n=node: p(n)}
-            report(measure(plain, turns), "ours")
-            both = {
-                "ours with v": lambda f=fused: f(True),
-                "SpikingJelly multi, store_v_seq": lambda p=peer, n=with_v: p(n, True),
-            }
-            report(measure(both, turns), "ours with v")
+            report(measure({"ours": fused, "SpikingJelly multi": peer}, turns), "ours")
 
 
 def main() -> None:

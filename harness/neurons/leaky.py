@@ -8,6 +8,7 @@ from harness.contracts import Neuron, ParamsModel
 from harness.contracts.neuron import NeuronState
 from harness.neurons.kernels import compiled
 from harness.neurons.kernels.functional import lif_held, lif_multistep, spike
+from harness.neurons.kernels.recurrence import after_reset, charge
 
 
 class LeakyNeuron(Neuron):
@@ -30,15 +31,11 @@ class LeakyNeuron(Neuron):
 
     def charge(self, x_b: Tensor, v_b: Tensor) -> Tensor:
         """The potential before the reset, h (B, ...)."""
-        k = self.decay()
-        return k * v_b + ((1.0 - k) * x_b if self.decay_input else x_b)
+        return charge(x_b, v_b, self.decay(), decay_input=self.decay_input)
 
     def after_reset(self, h_b: Tensor) -> Tensor:
         """The potential after the reset, v (B, ...); the spike in it is detached."""
-        fired = (h_b >= self.v_threshold).to(h_b.dtype)
-        if self.params.reset == "soft":
-            return h_b - self.v_threshold * fired
-        return h_b * (1.0 - fired)
+        return after_reset(h_b, self.v_threshold, hard=self.params.reset == "hard")
 
     def step(self, x_b: Tensor, state: NeuronState) -> tuple[Tensor, NeuronState]:
         """One timestep: spikes (B, ...) and the membrane after reset."""

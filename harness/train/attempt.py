@@ -14,6 +14,7 @@ import torch
 from harness.contracts.registry import load_plugins
 from harness.errors import DataError, HarnessError, StoreError, TrialError
 from harness.layers.malloc import keep_freed_memory
+from harness.neurons.kernels import choice
 from harness.train import metadata
 from harness.train.loop import TrialLoop
 from harness.train.probes import ASSUMPTIONS
@@ -77,6 +78,7 @@ def clean_device(task: Task) -> torch.device:
     torch.set_num_threads(max(1, task.resources.cpus))
     torch.set_default_dtype(torch.float32)
     torch.manual_seed(0)
+    choice.forget()
     if not (torch.cuda.is_available() and task.resources.gpus > 0):
         keep_freed_memory()
         return torch.device("cpu")
@@ -99,6 +101,7 @@ def _machine(task: Task, device: torch.device) -> dict[str, Any]:
         "peak_mib": metadata.peak_mib(device),
         "pid": os.getpid(),
         "threads": torch.get_num_threads(),
+        "neurons": choice.used(),
         "packages": metadata.packages(),
         "git": metadata.git_state(),
         "energy_assumptions": ASSUMPTIONS,

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from harness.neurons.kernels import _machine as machine
-from harness.neurons.kernels import compiled, recurrence
+from harness.neurons.kernels import choice, compiled, recurrence, ts_lif_passes
 from harness.neurons.kernels.functional import integrate_multistep, lif_held, lif_multistep
-from harness.neurons.kernels.recurrence import Integrate
+from harness.neurons.kernels.recurrence import Constants
 from harness.neurons.kernels.surrogate import Surrogate, atan, named, rect
-from harness.neurons.kernels.ts_lif_functional import _TSLIF, ts_lif_multistep
+from harness.neurons.kernels.ts_lif_functional import ts_lif_multistep
 from harness.neurons.kernels.ts_lif_recurrence import Rule
 from harness.neurons.lif import LIF
 from harness.neurons.ts_lif import TSLIF, TSLIFParams
@@ -40,41 +40,27 @@ def test_leaky_equals_the_recurrence(
     shape: tuple[int, ...], surrogate: Surrogate, decay_input: bool, reset: Any
 ) -> None:
     """Same spikes, gradients to 1e-5."""
-    results = []
-    for fused in (True, False):
-        x = (0.8 * normal(shape, 1) + 0.3).requires_grad_()
-        if fused:
-            out = lif_multistep(x, 0.7, 0.9, surrogate, decay_input=decay_input, reset=reset)
-        else:
-            out = recurrence.LIF.apply(x, 0.7, surrogate, 0.9, decay_input, reset)
-        out.backward(normal(shape, 2))
-        results.append((out.detach(), x.grad))
-    assert torch.equal(results[0][0], results[1][0])
-    torch.testing.assert_close(results[0][1], results[1][1], atol=1e-5, rtol=1e-5)
+    x, grad = (0.8 * normal(shape, 1) + 0.3).requires_grad_(), normal(shape, 2)
+    out = lif_multistep(x, 0.7, 0.9, surrogate, decay_input=decay_input, reset=reset)
+    out.backward(grad)
+    constants = Constants(0.9, reset == "hard", decay_input, surrogate)
+    assert torch.equal(out, recurrence.forward(x.detach(), 0.7, constants))
+    by_x, _ = recurrence.backward(x.detach(), grad, 0.7, constants, learned=False)
+    torch.testing.assert_close(x.grad, by_x, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("reset", ["hard", "soft"])
+@pytest.mark.parametrize("decay_input", [False, True])
+@pytest.mark.parametrize("decay", [0.6, 1.0])
 @pytest.mark.parametrize("analog", [False, True])
-def test_a_learned_decay_gets_its_gradient(reset: Any, analog: bool) -> None:
-    results = []
-    for fused in (True, False):
-        x, k = (normal((9, 4000), 3) + 0.3).requires_grad_(), torch.tensor(0.6, requires_grad=True)
-        if analog:
-            apply = Integrate.apply(x, k, 1.0, False, reset)
-            out = integrate_multistep(x, k, 1.0, reset=reset) if fused else apply
-        else:
-            apply = recurrence.LIF.apply(x, k, atan(), 1.0, False, reset)
-            out = lif_multistep(x, k, reset=reset) if fused else apply
-        out.backward(normal((9, 4000), 4))
-        results.append((x.grad, k.grad))
-    for ours, theirs in zip(*results, strict=True):
-        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
-
-
-def test_a_learned_decay_with_a_decaying_input_runs_in_the_recurrence() -> None:
-    k = torch.tensor(0.6, requires_grad=True)
-    lif_multistep(normal((5, 8), 5), k, decay_input=True).sum().backward()
-    assert k.grad is not None
+def test_a_learned_decay_gets_its_gradient(reset: Any, decay_input: bool, decay: float, analog: bool) -> None:
+    x, k = (normal((9, 4000), 3) + 0.3).requires_grad_(), torch.tensor(decay, requires_grad=True)
+    grad, run = normal((9, 4000), 4), integrate_multistep if analog else lif_multistep
+    run(x, k, decay_input=decay_input, reset=reset).backward(grad)
+    constants = Constants(1.0, reset == "hard", decay_input, None if analog else atan())
+    by_x, by_k = recurrence.backward(x.detach(), grad, decay, constants, learned=True)
+    torch.testing.assert_close(x.grad, by_x, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(k.grad, by_k, atol=1e-2, rtol=1e-4)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4])
@@ -134,8 +120,11 @@ def test_ts_lif_equals_the_recurrence(
         if fused:
             out = ts_lif_multistep(x, gains, mix, rule, axis=-2)
         else:
-            wide = mix[:, :, None].expand(-1, -1, inner).reshape(2, -1) if features > 1 else mix
-            out = _TSLIF.apply(x, gains, wide, rule)
+            args = (gains.detach(), mix.detach(), rule, inner if features > 1 else 1)
+            out = ts_lif_passes.forward(x.detach(), *args)
+            found = ts_lif_passes.backward(x.detach(), normal(shape, 13), *args, (True, True))
+            results.append((out, *found))
+            continue
         out.backward(normal(shape, 13))
         results.append((out.detach(), x.grad, gains.grad, mix.grad))
     for ours, theirs in zip(*results, strict=True):
@@ -151,10 +140,12 @@ def test_what_the_loops_leave_out() -> None:
 
 
 def test_neurons_use_them() -> None:
-    """A neuron's own forward and hold end in a compiled node."""
+    """A neuron's own forward and hold end in the loops, and say so."""
     x = normal((4, 8), 14).requires_grad_()
-    for out in (LIF()(x), LIF().hold(x[0], 4), TSLIF(TSLIFParams())(x)):
-        assert type(out.grad_fn).__name__ in ("LeakyBackward", "TSLIFBackward")
+    for run in (lambda: LIF()(x), lambda: LIF().hold(x[0], 4), lambda: TSLIF(TSLIFParams())(x)):
+        choice.forget()
+        run().sum().backward()
+        assert choice.used() == choice.LOOPS
 
 
 UNWRITABLE = """
@@ -162,7 +153,8 @@ import torch
 from harness.neurons.lif import LIF
 x = torch.randn(4, 8, requires_grad=True)
 LIF()(x).sum().backward()
-print(type(LIF()(x).grad_fn).__name__, tuple(x.grad.shape))
+from harness.neurons.kernels import choice
+print(choice.used(), tuple(x.grad.shape))
 """
 
 
@@ -173,7 +165,7 @@ def test_a_cache_that_cannot_be_written_costs_time_alone(tmp_path: Path) -> None
     environment = {**os.environ, "HARNESS_CACHE": str(tmp_path / "file"), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", UNWRITABLE]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.stdout.split("\n")[0] == "LeakyBackward (4, 8)", done.stderr
+    assert done.stdout.split("\n")[0] == "compiled loops (4, 8)", done.stderr
 
 
 def test_machine_code_of_other_sources_is_never_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from harness.contracts import neurons
 from harness.errors import HarnessError
-from harness.neurons.kernels import ts_lif_functional
+from harness.neurons.kernels import ts_lif_passes
 from harness.neurons.kernels.ts_lif_functional import ts_lif_multistep
 from harness.neurons.kernels.ts_lif_recurrence import Block, Form, Gains, Rule
 from harness.neurons.ts_lif import TSLIF, TSLIFParams, spectral_radius, stability_margin
@@ -88,7 +88,7 @@ def test_gradients_are_those_measured_with_the_released_code():
 @pytest.mark.parametrize(("features", "axis"), [(1, -1), (3, -1), (5, -2)])
 @pytest.mark.parametrize("block", [7, 30, 1 << 16])
 def test_the_fused_node_equals_single_steps(form, features, axis, block, monkeypatch):
-    monkeypatch.setattr(ts_lif_functional, "CPU_BLOCK", block)
+    monkeypatch.setattr(ts_lif_passes, "CPU_BLOCK", block)
     torch.manual_seed(1)
     neuron = make(form, learn_g1=True, learn_g2=True, mix_start="normal").double()
     neuron = neuron.widen(features, axis).double()

@@ -1,4 +1,4 @@
-"""SpikingJelly's own multi-step kernels, used on CUDA where they exist for the surrogate."""
+"""SpikingJelly's own multi-step kernels: the alternative that `harness doctor` and benchmarks compare."""
 
 from __future__ import annotations
 

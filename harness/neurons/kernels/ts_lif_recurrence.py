@@ -174,3 +174,18 @@ class Sums:
             return [a[0], a[1], kx1, b[1], k21, x_s, -a[2], -b[3]]
         k11, k12, k22 = a[0] - k.g1 * a[2], a[1] - k.g2 * a[3], b[1] - k.g2 * b[3]
         return [k11, k12, kx1, k22, k21, x_s, -k.k11 * a[2], -k.k12 * a[3] - k.k22 * b[3]]
+
+
+def gains_grad(sums: Tensor, gains: Tensor, *, late: bool) -> Tensor:
+    """dL/d(gains) (8,) from the kernels' sums over elements and steps, (6,) or with the resets' (9,).
+
+    They are of dL/du_d times x, dL/du_s times x and u_d, dL/du_d times p_d and p_s, dL/du_s times p_s;
+    then dL/du_d times the spikes s_d and s_s of the step before, dL/du_s times s_s. Stays on the device.
+    """
+    d_x, s_x, s_d, d_pd, d_ps, s_ps = sums[:6].unbind()
+    g1 = g2 = torch.zeros_like(d_x)
+    if len(sums) > 6:
+        d_fd, d_fs, s_fs = sums[6:].unbind()
+        k11, k12, k22 = gains[0], gains[1], gains[3]
+        g1, g2 = (-d_fd, -s_fs) if late else (-k11 * d_fd, -k12 * d_fs - k22 * s_fs)
+    return torch.stack([d_pd, d_ps, d_x, s_ps, s_d, s_x, g1, g2]).to(gains.dtype)
