@@ -10,7 +10,7 @@ from types import FrameType
 import typer
 
 from harness import __version__
-from harness.cli import data, results, studies
+from harness.cli import data, results, simulate, studies
 from harness.cli.console import console, stderr
 from harness.errors import HarnessError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 studies.register(app)
 results.register(app)
+simulate.register(app)
 app.add_typer(data.app, name="data")
 
 

@@ -46,14 +46,17 @@ class Ledger:
     open: list[Open] = field(default_factory=list)
 
 
-def read_ledger(store: ResultStore, study: StudySpec) -> Ledger:
-    """Everything the tables tell of a study. Cells that the study no longer has are left alone."""
+def read_ledger(store: ResultStore, study: StudySpec, *, with_curves: bool = False) -> Ledger:
+    """Everything the tables tell of a study. Cells that the study no longer has are left alone.
+
+    Curves are read where a pruner needs them, or if asked.
+    """
     rows = store.trials(study.name, _COLUMNS)
     ledger = Ledger()
     if rows.empty:
         return ledger
     cells = {cell.name: cell for cell in study.cells}
-    curves = _curves(store, study) if study.search.pruner != "none" else {}
+    curves = _curves(store, study) if with_curves or study.search.pruner != "none" else {}
     names = {cell.name: set(cell.space.names) for cell in study.cells}
     groups: dict[tuple[str, str], list[dict[str, object]]] = defaultdict(list)
     for record in rows.to_dict("records"):

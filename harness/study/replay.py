@@ -13,7 +13,7 @@ from harness.engine.simulated import CurveSource, Replay
 from harness.errors import HarnessError
 from harness.ids import derive_seed
 from harness.search import distributions
-from harness.space import Choice, Parameter, Params
+from harness.space import Choice, Parameter, Params, Scalar
 from harness.store.results import ResultStore
 from harness.study.curve import main_stages
 from harness.study.ledger import read_ledger
@@ -46,7 +46,7 @@ class StoredCurves:
 
     def __init__(self, store: ResultStore, name: str, spec: StudySpec) -> None:
         check(spec)
-        ledger = read_ledger(store, replace(spec, name=name))
+        ledger = read_ledger(store, replace(spec, name=name), with_curves=True)
         seconds = _epoch_seconds(store, name)
         self._cells: dict[str, _Cell] = {}
         for cell in spec.cells:
@@ -110,10 +110,17 @@ class SyntheticCurves:
 
     def _shape(self, cell: Cell) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         rng = np.random.default_rng(derive_seed(self._seed, "family", cell.name))
-        count = max(1, len(tuple(cell.space)))
+        count = max(1, len(cell.space.names))
         weights = self.WEIGHT * 0.5 ** np.arange(count)
         slow = rng.normal(size=count)
-        return rng.uniform(0.25, 0.75, count), rng.permutation(weights), slow / np.linalg.norm(slow)
+        at = rng.uniform(0.25, 0.75, count)
+        there = {
+            parameter.name: distributions.from_unit(parameter.domain, float(unit))
+            for parameter, unit in zip(cell.space, at, strict=False)
+        }
+        optimum = np.array([_coordinate(parameter, there[parameter.name]) for parameter in cell.space])
+        optimum = optimum if len(optimum) else at  # nothing is searched
+        return optimum, rng.permutation(weights), slow / np.linalg.norm(slow)
 
     def replay(self, task: Task) -> Replay:
         """The curve of a configuration and seed."""
@@ -145,6 +152,10 @@ def _unit(parameter: Parameter, params: Params) -> float:
     value = params.get(parameter.name)
     if value is None or not parameter.active(params):
         return float("nan")
+    return _coordinate(parameter, value)
+
+
+def _coordinate(parameter: Parameter, value: Scalar) -> float:
     domain = parameter.domain
     if isinstance(domain, Choice):
         return domain.options.index(value) / max(1, len(domain.options) - 1)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, get_args
 
 import numpy as np
-import optuna
-from optuna.trial import Trial as OptunaTrial
 
 from harness.engine.simulated import CurveSource, Measured, SimulatedEngine
 from harness.ids import derive_seed
-from harness.search import distributions
+from harness.search import optuna_loop
+from harness.space import Params
 from harness.study.study import Study
 from harness.studyfile.values import Cell, ConfirmPlan, FinalPlan, PrunerName, SamplerName, StudySpec
 from harness.train.task import Task
@@ -151,49 +149,27 @@ def _until(values: Sequence[float], best: float, objective: Objective) -> float:
 
 
 def _optuna_values(spec: StudySpec, cell: Cell, source: CurveSource, seed: int) -> list[float]:
-    """Every value in the order in which Optuna's own study sees it, one trial after the other."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    epochs, objective = spec.search.epochs, cell.objectives[0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        study = optuna.create_study(
-            direction="maximize" if objective.maximize else "minimize",
-            sampler=optuna.samplers.TPESampler(seed=seed % 2**32, n_startup_trials=spec.search.startup),
-            pruner=optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs),
+    """What Optuna's own loop measures on the same curves, epoch by epoch."""
+
+    def curve(params: Params) -> Sequence[float]:
+        made = TrialSpec(
+            dataset=cell.dataset,
+            pipeline=cell.pipeline,
+            params=freeze({**dict(cell.fixed), **params}),
+            seed=spec.seed,
+            phase=Phase.SEARCH,
+            epochs=spec.search.epochs,
+            objectives=cell.objectives,
+            variant=cell.variant,
         )
-        seen: list[float] = []
+        return source.replay(Task(spec.name, cell.name, made, 0, 1, "")).values
 
-        def objective_of(trial: OptunaTrial) -> float:
-            values = source.replay(_task(spec, cell, trial)).values
-            for epoch, value in enumerate(values, 1):
-                seen.append(value)
-                if len(seen) >= _budget(spec):
-                    study.stop()
-                    raise optuna.TrialPruned
-                trial.report(value, epoch)
-                if epoch < epochs and trial.should_prune():
-                    raise optuna.TrialPruned
-            return max(values) if objective.maximize else min(values)
-
-        study.optimize(objective_of, n_trials=_budget(spec))
-    return seen
-
-
-def _task(spec: StudySpec, cell: Cell, trial: OptunaTrial) -> Task:
-    """The trial that Optuna proposes, as a task of ours; only what a source reads is filled in."""
-    chosen = dict(cell.fixed)
-    for parameter in cell.space:
-        if parameter.active(chosen):
-            distribution = distributions.distribution(parameter.domain)
-            chosen[parameter.name] = trial._suggest(parameter.name, distribution)
-    made = TrialSpec(
-        dataset=cell.dataset,
-        pipeline=cell.pipeline,
-        params=freeze(chosen),
-        seed=spec.seed,
-        phase=Phase.SEARCH,
-        epochs=spec.search.epochs,
-        objectives=cell.objectives,
-        variant=cell.variant,
+    return optuna_loop.measured(
+        cell.space,
+        dict(cell.fixed),
+        curve,
+        maximize=cell.objectives[0].maximize,
+        startup=spec.search.startup,
+        limit=_budget(spec),
+        seed=seed,
     )
-    return Task(spec.name, cell.name, made, trial.number, 1, "")
