@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from harness.engine.tune import TuneEngine
+from harness.engine.pool import RayEngine
 from harness.study import Study
 from harness.studyfile.load import load_study
 from harness.studyfile.values import ClusterSpec
@@ -94,7 +94,7 @@ def main() -> None:
         thread = threading.Thread(target=watch)
         thread.start()
         try:
-            with TuneEngine(ClusterSpec(cpus=args.trials)) as engine:
+            with RayEngine(ClusterSpec(cpus=args.trials)) as engine:
                 begun = time.perf_counter()
                 Study(load_study(file), Path(folder) / "results").run(engine)
         finally:

@@ -24,7 +24,7 @@ import ray
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
-from harness.engine.tune import TuneEngine
+from harness.engine.pool import RayEngine
 from harness.study import Study
 from harness.studyfile.load import load_study
 from harness.studyfile.values import ClusterSpec, StudySpec
@@ -56,7 +56,7 @@ def study_spec(trials: int, folder: Path) -> StudySpec:
     return load_study(path)
 
 
-def harness_side(engine: TuneEngine, trials: int) -> float:
+def harness_side(engine: RayEngine, trials: int) -> float:
     """Seconds a trial, everything included."""
     with tempfile.TemporaryDirectory() as folder:
         spec = study_spec(trials, Path(folder))
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     sides: dict[str, list[float]] = {"harness": [], "pool, same attempts": [], "pool, empty": [], "tune": []}
-    with TuneEngine(ClusterSpec(cpus=SLOTS)) as engine:
+    with RayEngine(ClusterSpec(cpus=SLOTS)) as engine:
         harness_side(engine, 10)  # workers import torch
         for _ in range(args.rounds):
             sides["harness"].append(harness_side(engine, args.trials))

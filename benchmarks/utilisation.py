@@ -16,7 +16,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from harness.engine.tune import TuneEngine
+from harness.engine.pool import RayEngine
 from harness.store.results import ResultStore
 from harness.study import Study
 from harness.studyfile.load import load_study
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=2.0)
     args = parser.parse_args()
-    with TuneEngine(ClusterSpec(cpus=SLOTS)) as engine, tempfile.TemporaryDirectory() as folder:
+    with RayEngine(ClusterSpec(cpus=SLOTS)) as engine, tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "utilisation.yaml"
         file.write_text(STUDY.format(plugin=PLUGIN, trials=args.trials, pause=float(args.seconds / EPOCHS)))
         root = Path(folder) / "results"

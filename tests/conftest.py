@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
-from harness.engine.tune import TuneEngine
+from harness.engine.pool import RayEngine
 from harness.studyfile.load import load_study
 from harness.studyfile.values import ClusterSpec, StudySpec
 
@@ -69,7 +69,7 @@ def make_study(tmp_path: Path, study_text: Callable[..., str]) -> MakeStudy:
 
 
 @pytest.fixture(scope="session")
-def ray_engine() -> Iterator[TuneEngine]:
+def ray_engine() -> Iterator[RayEngine]:
     """One local Ray cluster for all tests: two CPUs and two logical GPUs, loopback only, no dashboard."""
-    with TuneEngine(ClusterSpec(cpus=2, gpus=2)) as engine:
+    with RayEngine(ClusterSpec(cpus=2, gpus=2, logical_gpus=True)) as engine:
         yield engine

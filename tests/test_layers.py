@@ -47,7 +47,7 @@ ALLOWED = {"contracts", "layers", "models", "neurons", "pipelines", "datasets", 
     "space",
 }
 
-RAY = {"engine/tune.py", "engine/mapping.py"}
+RAY = {f"engine/{name}.py" for name in ("tune", "tune_parts", "mapping", "cluster", "pool", "faults")}
 LIBRARIES = {  # library: the areas whose files may import it
     "typer": {"cli"},
     "rich": {"cli", "studyfile", "report", "scoring"},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
 import typer
@@ -37,10 +39,14 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 def main() -> None:
     """Run the command line and exit."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # "nohup harness ..." stays what it is
+        signal.signal(signal.SIGHUP, _terminate)
+    _show_notices()
     try:
         app()
     except HarnessError as error:
-        stderr.print(f"error: {error}", highlight=False)
+        with suppress(OSError):  # a terminal that was closed
+            stderr.print(f"error: {error}", highlight=False)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -50,5 +56,20 @@ def main() -> None:
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    """SIGTERM (a scheduler's preemption) stops as Ctrl-C does."""
+    """SIGTERM (a scheduler's preemption) and SIGHUP (a closed terminal) stop as Ctrl-C does."""
     raise KeyboardInterrupt
+
+
+class _Notices(logging.Handler):
+    """What an engine notices (a node lost, a node left out), a line each on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print; nobody may be there to read."""
+        with suppress(OSError):
+            stderr.print(record.getMessage(), highlight=False)
+
+
+def _show_notices() -> None:
+    logger = logging.getLogger("harness")
+    logger.handlers, logger.propagate = [_Notices()], False
+    logger.setLevel(logging.INFO)

@@ -14,8 +14,13 @@ Results = Annotated[
 Cluster = Annotated[
     str, typer.Option("--cluster", help="A cluster file or its name; 'local' is this machine through Ray.")
 ]
-Engine = Annotated[
-    str, typer.Option("--engine", help="'local' runs one trial at a time in this process, without Ray.")
+EngineKind = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="'ray' (a pool of workers), 'tune' (through Ray Tune) or 'local' (one trial at a time in this "
+        "process, without Ray); the cluster file's if not given.",
+    ),
 ]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="key=value on top of the study file; may be repeated.")

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from rich.table import Table
 
 from harness.cli.console import console
 from harness.cli.display import watching
-from harness.cli.options import DEFAULT_RESULTS, Cluster, Engine, Results, Set, StudyFile, Trust
+from harness.cli.options import DEFAULT_RESULTS, Cluster, EngineKind, Results, Set, StudyFile, Trust
 from harness.errors import HarnessError, StudyFileError, UnknownNameError
 
 if TYPE_CHECKING:
+    from harness.engine.base import Engine
     from harness.study import StudySummary
     from harness.study.director import StudyDirector
-    from harness.studyfile.values import StudySpec
+    from harness.studyfile.values import ClusterSpec, StudySpec
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +54,7 @@ def launch(
     fork: Annotated[
         str | None, typer.Option("--fork", help="Run under this new name, keeping trials that still fit.")
     ] = None,
-    engine: Engine = "",
+    engine: EngineKind = "",
 ) -> None:
     """Run a study. Launched again it runs what is missing; trials are a total."""
     from harness.studyfile.load import load_study
@@ -70,7 +71,7 @@ def resume(
     cluster: Cluster = "local",
     results: Results = DEFAULT_RESULTS,
     set_: Set = None,
-    engine: Engine = "",
+    engine: EngineKind = "",
     trust: Trust = False,
 ) -> None:
     """Go on with a study: interrupted trials run again with the same parameters."""
@@ -107,27 +108,22 @@ def resume(
 
 
 def _run(spec: StudySpec, cluster: str, results: str, engine: str, fork: str | None) -> None:
-    from harness.engine.local import LocalEngine
     from harness.study import Study
     from harness.studyfile.cluster import load_cluster
+    from harness.studyfile.values import EngineName
 
     fork_of = None
     if fork is not None:
         fork_of, spec = spec.name, replace(spec, name=_study_name(fork))
     where = load_cluster(cluster)
-    if engine not in ("", "local", "tune"):
-        raise UnknownNameError("engine", engine, ("local", "tune"))
+    kinds = get_args(EngineName)
+    if engine not in ("", *kinds):
+        raise UnknownNameError("engine", engine, kinds)
     study = Study(spec, results)
     show = Display(spec.name)
     try:
-        if (engine or where.engine) == "local":
-            summary = study.run(LocalEngine(), fork_of=fork_of, watch=show.watch)
-        else:
-            from harness.engine.tune import TuneEngine
-
-            console.print(f"starting Ray ({where.address or 'on this machine'}) ...")
-            with TuneEngine(where) as ray_engine:
-                summary = study.run(ray_engine, fork_of=fork_of, watch=show.watch)
+        with _engine(engine or where.engine, where) as runs:
+            summary = study.run(runs, fork_of=fork_of, watch=show.watch)
     except KeyboardInterrupt:
         again = f"harness resume {spec.name} --results {results}"
         cluster_part = "" if cluster == "local" else f" --cluster {cluster}"
@@ -139,6 +135,22 @@ def _run(spec: StudySpec, cluster: str, results: str, engine: str, fork: str | N
         )
         raise
     _print_summary(spec, summary, results)
+
+
+def _engine(kind: str, where: ClusterSpec) -> AbstractContextManager[Engine]:
+    """The engine of a kind; only now is Ray imported, if it is needed."""
+    if kind == "local":
+        from harness.engine.local import LocalEngine
+
+        return nullcontext(LocalEngine())
+    console.print(f"starting Ray ({where.address or 'on this machine'}) ...")
+    if kind == "tune":
+        from harness.engine.tune import TuneEngine
+
+        return TuneEngine(where)
+    from harness.engine.pool import RayEngine
+
+    return RayEngine(where)
 
 
 class Display:
@@ -188,8 +200,6 @@ def list_(
     kind: Annotated[str, typer.Argument(help="datasets, pipelines, neurons, samplers or pruners.")] = "",
 ) -> None:
     """List what there is: data sets, pipelines, neurons, samplers, pruners."""
-    from typing import get_args
-
     from harness import contracts
     from harness.studyfile.values import PrunerName, SamplerName
 

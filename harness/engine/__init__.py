@@ -1,1 +1,1 @@
-"""Where trials run: ``local`` in this process without Ray, ``tune`` on a Ray cluster."""
+"""Where trials run: ``local`` in this process, ``ray`` on a pool of workers, ``tune`` through Ray Tune."""

@@ -9,14 +9,18 @@ from typing import Protocol
 from harness.train.task import Task
 from harness.trial import EpochRow, TrialEnd
 
-WORKER_DIED = "worker"
+# Reasons of an INTERRUPTED attempt: it says nothing of the trial, which runs again.
+WORKER_DIED = "worker"  # its process died; three times, and the trial is FAILED
+NODE_LOST = "node"
+ENGINE_FAILED = "engine"
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What the engine can hold at once; ``nodes`` are (cpus, gpus) of each."""
+    """What the engine can hold at once; ``nodes`` are (cpus, gpus) of each. ``grows``: nodes may come."""
 
     nodes: tuple[tuple[float, float], ...]
+    grows: bool = False
 
     @property
     def cpus(self) -> float:
@@ -42,7 +46,7 @@ class Director(Protocol):
         """Take the rows of an epoch; whether the attempt goes on."""
 
     def end(self, task: Task, end: TrialEnd) -> None:
-        """Commit how an attempt ended. Raises HarnessError where the study cannot go on."""
+        """Commit how an attempt ended; an INTERRUPTED one comes again from :meth:`next_task`."""
 
 
 class Engine(Protocol):
@@ -52,4 +56,7 @@ class Engine(Protocol):
         """What there is to run on."""
 
     def run(self, director: Director) -> None:
-        """Run until the director is finished; KeyboardInterrupt leaves attempts for the study to close."""
+        """Run until the director is finished; KeyboardInterrupt leaves attempts for the study to close.
+
+        Raises ResourceError where no usable machine remains.
+        """

@@ -7,7 +7,9 @@ import os
 import torch
 
 from harness.engine.base import Capacity, Director
-from harness.train.attempt import run_attempt
+from harness.engine.conversation import Session, hear
+from harness.errors import ResourceError
+from harness.train.attempt import ENVIRONMENT
 from harness.train.task import Task
 
 
@@ -19,7 +21,7 @@ class LocalEngine:
         return Capacity(((float(os.cpu_count() or 1), float(torch.cuda.device_count())),))
 
     def run(self, director: Director) -> None:
-        """Run until the director is finished."""
+        """Run until the director is finished. Raises ResourceError where this machine is at fault."""
         while not director.finished():
             task = director.next_task()
             if task is None:  # nothing runs here, so nothing will change
@@ -27,12 +29,12 @@ class LocalEngine:
             self._attempt(director, task)
 
     def _attempt(self, director: Director, task: Task) -> None:
-        attempt = run_attempt(task)
+        session = Session()
         try:
-            report = next(attempt)
-            while True:
-                report = attempt.send(director.report(task, report.rows))
-        except StopIteration as stop:
-            director.end(task, stop.value)
+            message = session.begin(task)
+            while hear(director, task, message):
+                message = session.send(True)
         finally:
-            attempt.close()
+            session.stop()
+        if message.end is not None and message.end.reason == ENVIRONMENT:
+            raise ResourceError(message.end.detail)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from harness.engine.tune import TuneEngine
+from harness.engine.cluster import RayCluster
 from harness.errors import HarnessError, ResourceError
 from harness.studyfile.values import ClusterSpec
 
@@ -25,8 +25,8 @@ def ray_map(
     """
     import ray  # the engine has it anyway; a command that maps nothing does not
 
-    with TuneEngine(cluster) as engine:
-        slots = max(1, int(engine.capacity().cpus))
+    with RayCluster(cluster) as there:
+        slots = max(1, int(there.capacity().cpus))
         remote: Any = ray.remote(num_cpus=1, max_retries=3)(_call)
         function = ray.put(apply)
         waiting: list[Any] = []

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.contracts import registry
 from harness.engine.base import WORKER_DIED
-from harness.errors import HarnessError, StoreError
+from harness.errors import HarnessError
 from harness.store.results import ResultStore
 from harness.store.writer import Writer
 from harness.study import trial_rows as make
@@ -18,7 +18,7 @@ from harness.study.cell_phases import CellRun, Trial
 from harness.study.curve import curve_of, main_stages
 from harness.study.ledger import Ledger, Open
 from harness.studyfile.values import StudySpec
-from harness.train.attempt import ENVIRONMENT, OUT_OF_MEMORY
+from harness.train.attempt import OUT_OF_MEMORY
 from harness.train.task import Task
 from harness.trial import EpochRow, Phase, Resources, State, TrialEnd
 
@@ -36,6 +36,7 @@ class _Running:
     rows: list[EpochRow] = field(default_factory=list)
     flushed: float = field(default_factory=time.monotonic)
     deaths: int = 0
+    alone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,6 @@ class StudyDirector:
         for name, run in self.cells.items():
             run.load(ledger.trials.get(name, ()))
         self._redo = deque(ledger.open)
-        self._alone: set[str] = set()
         self._running: dict[str, _Running] = {}
         self._begun = time.monotonic()
         self.committed = 0
@@ -70,12 +70,12 @@ class StudyDirector:
         """The next attempt: interrupted trials first, then the cell that has had the fewest."""
         if self._redo:
             again = self._redo.popleft()
-            return self._start(again.cell, again.trial, again.attempts + 1, again.worker_deaths)
+            return self._start(again)
         order = sorted(self.cells, key=lambda name: len(self.cells[name].trials))
         for name in order:
             trial = self.cells[name].next_trial(context=self._asking())
             if trial is not None:
-                return self._start(name, trial, 1, 0)
+                return self._start(Open(name, trial, 0, 0))
         return None
 
     def finished(self) -> bool:
@@ -101,7 +101,7 @@ class StudyDirector:
         return not search.prune(task.number, dict(running.trial.searched), curve)
 
     def end(self, task: Task, end: TrialEnd) -> None:
-        """Commit how an attempt ended. Raises HarnessError if the machine, not the trial, is at fault."""
+        """Commit how an attempt ended; an INTERRUPTED one is handed out again."""
         running = self._running.pop(task.spec.id)
         end = self._judge(running, end)
         constraints = self._constraints(running, end) if end.state is State.COMPLETE else ()
@@ -121,11 +121,11 @@ class StudyDirector:
                     curve=self._curve(running),
                 )
             )
-        elif end.reason == ENVIRONMENT:
-            raise StoreError(end.detail)
         else:
             deaths = running.deaths + (end.reason == WORKER_DIED)
-            self._redo.append(Open(task.cell, running.trial, task.attempt, deaths))
+            full = end.reason == OUT_OF_MEMORY
+            alone = str(end.metadata.get("memory", "host")) if full else running.alone
+            self._redo.append(Open(task.cell, running.trial, task.attempt, deaths, alone))
 
     def close(self) -> None:
         """Close what still runs (it runs again at the next launch) and wait for the last write.
@@ -144,18 +144,18 @@ class StudyDirector:
         hours = self.study.search.hours
         return not hours or time.monotonic() - self._begun < hours * 3600
 
-    def _start(self, cell: str, trial: Trial, attempt: int, deaths: int) -> Task:
-        exclusive = trial.spec.phase is Phase.FINAL or trial.spec.id in self._alone
-        study = self.study
+    def _start(self, again: Open) -> Task:
+        study, cell, trial = self.study, again.cell, again.trial
+        final = trial.spec.phase is Phase.FINAL
         task = Task(
             study=study.name,
             cell=cell,
             spec=trial.spec,
             number=trial.number,
-            attempt=attempt,
+            attempt=again.attempts + 1,
             root=self.store.files.root if self.store.files.local is None else str(self.store.files.local),
-            resources=self._resources(exclusive),
-            exclusive=exclusive,
+            resources=self._resources(final, again.alone),
+            exclusive=final or bool(again.alone),
             checkpoint_every=study.checkpoint_every,
             timeout_s=study.timeout_s,
             legacy_test_curve=study.final.legacy_test_curve,
@@ -167,26 +167,28 @@ class StudyDirector:
         )
         self._writer.start(row)
         stages = main_stages(trial.spec)
-        self._running[trial.spec.id] = _Running(task, trial, row, stages, deaths=deaths)
+        deaths, alone = again.worker_deaths, again.alone
+        self._running[trial.spec.id] = _Running(task, trial, row, stages, deaths=deaths, alone=alone)
         return task
 
     def _columns(self, cell: str, trial: Trial) -> dict[str, Any]:
         chosen = dict(trial.searched)
         return {name: chosen.get(name) for name in self.cells[cell].cell.space.names}
 
-    def _resources(self, exclusive: bool) -> Resources:
+    def _resources(self, final: bool, alone: str) -> Resources:
         asked = self.study.resources
-        if not exclusive:
+        if not final and not alone:
             return asked
-        node = self.study.exclusive == "node"
+        node = alone == "host" or (final and self.study.exclusive == "node")
         return Resources(asked.cpus, max(1.0, asked.gpus) if asked.gpus > 0 else 0.0, node)
 
     def _judge(self, running: _Running, end: TrialEnd) -> TrialEnd:
         """Failures that deserve another try, and tries that deserve no further one."""
-        shares = 0 < running.task.resources.gpus < 1 and not running.task.exclusive
-        if end.reason == OUT_OF_MEMORY and shares:
-            self._alone.add(running.trial.spec.id)
-            return replace(end, state=State.INTERRUPTED)
+        if end.reason == OUT_OF_MEMORY:
+            state = State.FAILED if running.alone else State.INTERRUPTED
+            peak = end.metadata.get("peak_mib")
+            said = f"; alone it reached {peak:.0f} MiB" if running.alone and peak else ""
+            return replace(end, state=state, detail=f"{end.detail}{said}")
         if end.reason == WORKER_DIED and running.deaths + 1 >= MAX_WORKER_DEATHS:
             detail = f"its worker died {MAX_WORKER_DEATHS} times: {end.detail}"
             return replace(end, state=State.FAILED, detail=detail)

@@ -6,10 +6,12 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
+from harness.engine.base import WORKER_DIED
 from harness.store.results import ResultStore
 from harness.study.cell_phases import Trial
 from harness.study.curve import StageValue, curve_of, main_stages
 from harness.studyfile.values import StudySpec
+from harness.train.attempt import OUT_OF_MEMORY
 from harness.trial import Phase, State, TrialSpec
 
 _COLUMNS = (
@@ -25,17 +27,22 @@ _COLUMNS = (
     "values",
     "constraints",
     "epochs_planned",
+    "facts",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A trial that was handed out and has not ended: it runs again with the same parameters."""
+    """A trial that was handed out and has not ended: it runs again with the same parameters.
+
+    ``alone`` is what had no room for it (``host``, ``device``): it runs with nothing beside it there.
+    """
 
     cell: str
     trial: Trial
     attempts: int
     worker_deaths: int
+    alone: str = ""
 
 
 @dataclass(slots=True)
@@ -95,8 +102,10 @@ def read_ledger(store: ResultStore, study: StudySpec, *, with_curves: bool = Fal
             trial = replace(trial, curve=curve_of(points, main_stages(trial.spec)))
         ledger.trials[cell_name].append(trial)
         if not final:
-            deaths = sum(row["reason"] == "worker" for row in attempts)
-            ledger.open.append(Open(cell_name, trial, int(str(attempts[-1]["attempt"])), deaths))
+            deaths = sum(row["reason"] == WORKER_DIED for row in attempts)
+            full = [row for row in attempts if row["reason"] == OUT_OF_MEMORY]
+            alone = str(json.loads(str(full[-1]["facts"])).get("memory", "host")) if full else ""
+            ledger.open.append(Open(cell_name, trial, int(str(attempts[-1]["attempt"])), deaths, alone))
     return ledger
 
 

@@ -28,6 +28,7 @@ _METADATA_COLUMNS = (
     "peak_mib",
     "git",
     "node",
+    "started_at",
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
@@ -18,7 +18,7 @@ import harness
 from harness.errors import StudyFileError
 from harness.studyfile.scalars import file_error
 from harness.studyfile.validation import FileModel, check, not_a
-from harness.studyfile.values import ClusterSpec
+from harness.studyfile.values import ClusterSpec, EngineName
 from harness.studyfile.yaml_lines import Node, parse_yaml, read_yaml
 
 _SECTION = "harness"
@@ -32,13 +32,20 @@ def _whole(gpus: float | None) -> float | None:
 
 
 class ClusterFile(FileModel):
-    """The ``harness:`` section; ``cpus`` and ``gpus`` limit a cluster that is started on this machine."""
+    """The ``harness:`` section; ``cpus`` and ``gpus`` limit a cluster that is started on this machine.
+
+    ``logical_gpus`` counts GPUs that are not there (to try out shares), ``grow`` is how many trials at once
+    an autoscaler is asked to make room for, ``ship`` sends the working tree to the nodes.
+    """
 
     name: str | None = None
-    engine: Literal["local", "tune"] = "tune"
+    engine: EngineName = "ray"
     address: str = ""
     cpus: int | None = Field(default=None, ge=1, le=_MANY)
     gpus: Annotated[float | None, Field(ge=0, le=_MANY), AfterValidator(_whole)] = None
+    logical_gpus: bool = False
+    grow: int = Field(default=0, ge=0, le=_MANY)
+    ship: bool = False
 
 
 def load_cluster(path_or_name: str | Path = "local") -> ClusterSpec:
@@ -57,7 +64,7 @@ def load_cluster(path_or_name: str | Path = "local") -> ClusterSpec:
     root, _ = read_yaml(path, "cluster file")
     section = _section(root)
     if section is None:
-        remedy = "Write harness: {engine: tune, address: auto}."
+        remedy = "Write harness: {engine: ray, address: auto}."
         raise file_error(root.location, "", f"the cluster file has no harness: section. {remedy}")
     got = check(ClusterFile, section, _SECTION)
     _validate_consistent(got, section)
@@ -67,6 +74,9 @@ def load_cluster(path_or_name: str | Path = "local") -> ClusterSpec:
         address=got.address,
         cpus=got.cpus,
         gpus=got.gpus,
+        logical_gpus=got.logical_gpus,
+        grow=got.grow,
+        ship=got.ship,
         setup=_setup(root),
     )
 
@@ -110,7 +120,7 @@ def _section(root: Node) -> Node | None:
     if note is None:
         return None
     if not isinstance(note.value, str):
-        raise file_error(note.location, _SECTION, not_a("text: '{engine: tune, address: auto}'", note))
+        raise file_error(note.location, _SECTION, not_a("text: '{engine: ray, address: auto}'", note))
     return parse_yaml(note.value, "", note.location) or Node({}, note.location)
 
 

@@ -9,6 +9,7 @@ from harness.space import Scalar, Space
 from harness.trial import DatasetRef, Objective, Phase, Resources
 
 SamplerName = Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid"]
+EngineName = Literal["local", "ray", "tune"]
 PrunerName = Literal["hyperband", "halving", "median", "wilcoxon", "none"]
 Items = tuple[tuple[str, Scalar], ...]
 TRIVIAL = ("persistence", "window-mean", "train-mean", "nlinear-ridge")
@@ -109,15 +110,20 @@ class StudySpec:
 
 @dataclass(frozen=True, slots=True)
 class ClusterSpec:
-    """Where to run: ``engine`` local (this process) or tune; the rest is for Ray.
+    """Where to run: ``engine`` local (this process), ray (a pool of workers) or tune; the rest is for Ray.
 
     ``address`` "" starts a cluster on this machine with ``cpus``/``gpus`` (None: all of it); anything else
-    joins the cluster there. ``setup`` holds what only a launcher file needs (SLURM, AWS, GCP, KubeRay).
+    joins the cluster there. ``logical_gpus``: GPUs are only counted. ``grow``: trials at once to ask an
+    autoscaler for. ``ship``: send the working tree to the nodes. ``setup`` holds what only a launcher file
+    needs (SLURM, AWS, GCP, KubeRay).
     """
 
     name: str = "local"
-    engine: Literal["local", "tune"] = "tune"
+    engine: EngineName = "ray"
     address: str = ""
     cpus: int | None = None
     gpus: float | None = None
+    logical_gpus: bool = False
+    grow: int = 0
+    ship: bool = False
     setup: tuple[tuple[str, Any], ...] = ()

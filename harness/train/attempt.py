@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import traceback
 from collections.abc import Generator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import torch
 
 from harness.contracts.registry import load_plugins
-from harness.errors import DataError, HarnessError, StoreError, TrialError
+from harness.errors import DataError, HarnessError, ResourceError, StoreError, StudyFileError, TrialError
 from harness.layers.malloc import keep_freed_memory
 from harness.neurons.kernels import choice
 from harness.train import metadata
@@ -23,31 +25,56 @@ from harness.trial import Report, State, TrialEnd
 
 OUT_OF_MEMORY = "out-of-memory"
 ENVIRONMENT = "environment"
+_DEVICE_FULL = ("CUDA out of memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
+_HOST_FULL = ("can't allocate memory", "Cannot allocate memory")
 
 
 def run_attempt(task: Task) -> Generator[Report, bool, TrialEnd]:
     """Run one attempt; yields the rows of each epoch, is sent whether to go on, returns how it ended.
 
-    Never raises for what happens inside a trial. What is wrong with the machine (missing data, a results
-    folder that cannot be written) ends INTERRUPTED with reason ``environment``: it says nothing of the trial.
+    Never raises for what happens inside a trial. What is wrong with the machine (missing or other data, a
+    package that is not installed, no CUDA where a GPU was asked for, a results folder that cannot be written)
+    ends INTERRUPTED with reason ``environment``: it says nothing of the trial.
     """
-    device = clean_device(task)
+    begun = datetime.now(UTC)
+    device = torch.device("cpu")
     try:
+        device = clean_device(task)
         load_plugins(task.plugins)
         loop = TrialLoop(task, device)
         end = yield from _with_machine(loop.run(), _machine(task, device))
-    except (StoreError, DataError) as error:
+    except (StoreError, DataError, ResourceError, StudyFileError) as error:
         end = TrialEnd(State.INTERRUPTED, ENVIRONMENT, str(error))
     except TrialError as error:
-        end = TrialEnd(State.FAILED, error.reason, str(error))
+        other_data = error.reason == "data"
+        state = State.INTERRUPTED if other_data else State.FAILED
+        end = TrialEnd(state, ENVIRONMENT if other_data else error.reason, str(error))
     except HarnessError as error:
         end = TrialEnd(State.FAILED, "refused", str(error))
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        end = TrialEnd(State.FAILED, OUT_OF_MEMORY, _line(error))
+    except ImportError as error:
+        end = TrialEnd(State.INTERRUPTED, ENVIRONMENT, _line(error))
     except Exception as error:  # a trial is code of strangers: whatever it raises is its row's reason
+        end = _failure(error)
+    machine = {**_machine(task, device), "started_at": begun}
+    return replace(end, metadata={**machine, **end.metadata})
+
+
+def _failure(error: Exception) -> TrialEnd:
+    """FAILED with its reason; what lacked memory says where."""
+    where = _full(error)
+    if where is None:
         trace = traceback.format_exc(limit=-6)
-        end = TrialEnd(State.FAILED, "error", _line(error), metadata={"traceback": trace})
-    return replace(end, metadata={**_machine(task, device), **end.metadata})
+        return TrialEnd(State.FAILED, "error", _line(error), metadata={"traceback": trace})
+    return TrialEnd(State.FAILED, OUT_OF_MEMORY, _line(error), metadata={"memory": where})
+
+
+def _full(error: Exception) -> str | None:
+    """``device`` or ``host`` if an error says that memory ran out there."""
+    text = str(error)
+    if isinstance(error, torch.OutOfMemoryError) or any(words in text for words in _DEVICE_FULL):
+        return "device"
+    full = isinstance(error, MemoryError) or any(words in text for words in _HOST_FULL)
+    return "host" if full else None
 
 
 def _with_machine(
@@ -72,13 +99,22 @@ def _line(error: BaseException) -> str:
 
 
 def clean_device(task: Task) -> torch.device:
-    """A worker as if new: threads, generators, memory. Reused workers keep nothing of the trial before."""
+    """A worker as if new: threads, generators, memory. Reused workers keep nothing of the trial before.
+
+    Raises ResourceError where the task holds a GPU and torch sees none.
+    """
     gc.collect()
     gc.freeze()  # what is alive between trials are modules: collecting costs 0.3 s a trial with them
     torch.set_num_threads(max(1, task.resources.cpus))
     torch.set_default_dtype(torch.float32)
     torch.manual_seed(0)
     choice.forget()
+    if task.resources.gpus > 0 and not task.logical_gpus and not torch.cuda.is_available():
+        build = "was built without CUDA" if torch.version.cuda is None else "finds no CUDA device"
+        raise ResourceError(
+            f"the trial holds {task.resources.gpus:g} GPU, and torch {torch.__version__} {build} on "
+            f"{socket.gethostname()}. Install CUDA there or ask gpus: 0."
+        )
     if not (torch.cuda.is_available() and task.resources.gpus > 0):
         keep_freed_memory()
         return torch.device("cpu")
@@ -100,6 +136,7 @@ def _machine(task: Task, device: torch.device) -> dict[str, Any]:
         "gpu_share": task.resources.gpus,
         "peak_mib": metadata.peak_mib(device),
         "pid": os.getpid(),
+        "node": socket.gethostname(),
         "threads": torch.get_num_threads(),
         "neurons": choice.used(),
         "packages": metadata.packages(),

@@ -12,7 +12,7 @@ class Task:
     """One attempt of one trial: plain values, so that it crosses process and node borders.
 
     ``root`` is the results root for checkpoints and artifacts. ``checkpoint_every`` 0 turns checkpoints off;
-    ``timeout_s`` 0 sets no limit.
+    ``timeout_s`` 0 sets no limit. ``logical_gpus``: GPUs are only counted, the trial trains on the CPU.
     """
 
     study: str
@@ -27,3 +27,4 @@ class Task:
     timeout_s: float = 0.0
     legacy_test_curve: bool = False
     plugins: tuple[tuple[str, str], ...] = ()
+    logical_gpus: bool = False

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.engine.tune import TuneEngine
+from harness.engine.pool import RayEngine
 from harness.store import schemas
 from harness.store.lock import StudyLock
 from harness.store.results import ResultStore
@@ -316,7 +316,7 @@ class TestCapacity:
         assert "asks 1 CPUs and 64 GPUs a trial" in said
         assert not Path("r").exists()
 
-    def test_more_gpus_than_the_cluster(self, cli: Cli, toy: Path, ray_engine: TuneEngine) -> None:
+    def test_more_gpus_than_the_cluster(self, cli: Cli, toy: Path, ray_engine: RayEngine) -> None:
         said = cli("launch", "toy.yaml", "--set", "resources.gpus=8", "--results", "r")
         assert said.code == 2
         assert "8 GPUs a trial" in said.err

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from harness.cli import convert as command
-from harness.engine.tune import TuneEngine
+from harness.engine.pool import RayEngine
 from harness.errors import DataError
 
 
@@ -45,7 +45,7 @@ def test_clips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
-def test_over_ray_the_same_files_and_errors(tmp_path: Path, ray_engine: TuneEngine) -> None:
+def test_over_ray_the_same_files_and_errors(tmp_path: Path, ray_engine: RayEngine) -> None:
     source = images(tmp_path / "images")
     command.run("odg", source, tmp_path / "here", workers=1)
     command.run("odg", source, tmp_path / "there", workers=2)

@@ -19,7 +19,7 @@ DRIVER = """
     import sys, threading, time
     from pathlib import Path
     from ray.cluster_utils import Cluster
-    from harness.engine.tune import TuneEngine
+    from harness.engine.pool import RayEngine
     from harness.studyfile.load import load_study
     from harness.studyfile.values import ClusterSpec
     from harness.store.results import ResultStore
@@ -43,7 +43,7 @@ DRIVER = """
             time.sleep(0.05)
 
     thread = threading.Thread(target=remove_when_both_have_a_checkpoint)
-    with TuneEngine(ClusterSpec(address=cluster.address)) as engine:
+    with RayEngine(ClusterSpec(address=cluster.address)) as engine:
         print(len(engine.capacity().nodes), "nodes", flush=True)
         thread.start()
         Study(load_study(file), root).run(engine)

@@ -10,6 +10,8 @@ import pytest
 
 from harness.engine.base import Engine
 from harness.engine.local import LocalEngine
+from harness.engine.pool import RayEngine
+from harness.engine.tune import TuneEngine
 from harness.errors import ResourceError
 from harness.store.results import ResultStore
 from harness.study import Study
@@ -19,12 +21,20 @@ from tests.tables import assert_whole
 ONE = ("search.pruner=none", "confirm.seeds=0", "final.seeds=1", "search.trials=2", "search.epochs=3")
 
 
-@pytest.fixture(params=["local", "tune"])
+@pytest.fixture(params=["local", "ray", "tune"])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """Either engine."""
+    """Each engine; the two on Ray share a cluster."""
     if request.param == "local":
         return LocalEngine()
-    return request.getfixturevalue("ray_engine")
+    pool: RayEngine = request.getfixturevalue("ray_engine")
+    return pool if request.param == "ray" else over_tune(pool)
+
+
+def over_tune(pool: RayEngine) -> TuneEngine:
+    """Ray Tune on the cluster of a pool."""
+    engine = TuneEngine(pool.cluster.spec)
+    engine.cluster = pool.cluster
+    return engine
 
 
 def rows_of(root: Path) -> pd.DataFrame:
@@ -58,8 +68,13 @@ class TestContract:
         summary = Study(make_study(*ONE, f"fixed.mode={mode}"), tmp_path / "r").run(engine)
         rows = rows_of(tmp_path / "r")
         assert summary.failed == 4
-        assert set(rows["state"]) == {"FAILED"}
         assert set(rows["reason"]) == {reason}
+        again = rows[rows["state"] == "INTERRUPTED"]  # what had no room ran once more alone
+        assert len(again) == (4 if reason == "out-of-memory" else 0)
+        rows = rows[rows["state"] != "INTERRUPTED"]
+        assert set(rows["state"]) == {"FAILED"}
+        assert (rows["exclusive"] == (reason == "out-of-memory")).all()
+        assert (rows["peak_mib"] > 0).all()
         assert rows["detail"].str.contains(words, regex=False).all()
         assert rows["value"].isna().all()
 

@@ -103,7 +103,7 @@ def kill_when(process: subprocess.Popen[bytes], ready: Callable[[], bool], extra
 
 
 @pytest.mark.kill
-@pytest.mark.parametrize("engine", ["local", "tune"])
+@pytest.mark.parametrize("engine", ["local", "ray", "tune"])
 def test_sigkill_of_the_driver_at_random_moments(
     study_text: Callable[..., str], tmp_path: Path, engine: str
 ) -> None:

@@ -21,7 +21,7 @@ CLUSTERS = Path(__file__).parents[2] / "clusters"
 def test_files_that_ship(path: Path) -> None:
     cluster = load_cluster(path)
     assert cluster.name == path.stem
-    assert cluster.engine == "tune"
+    assert cluster.engine == "ray"
     assert cluster.address == ("" if path.stem == "local" else "auto")
     assert load_cluster(path.stem) == cluster
 
@@ -59,12 +59,12 @@ def test_the_sbatch_script_is_a_script() -> None:
     ("text", "line"),
     [
         ("engine: tune\n", "c.yaml:1: the cluster file has no harness: section. "
-         "Write harness: {engine: tune, address: auto}."),
+         "Write harness: {engine: ray, address: auto}."),
         ("\n", "c.yaml:1: the cluster file is empty. It needs at least a harness: section."),
         ("# a\nharness: {engine: tone}\n", "c.yaml:2: harness.engine: unknown value 'tone'. "
-         "Did you mean 'tune'? Known: local, tune"),
+         "Did you mean 'tune'? Known: local, ray, tune"),
         ("harness: {adress: auto}\n", "c.yaml:1: harness: unknown key 'adress'. Did you mean 'address'? "
-         "Known: address, cpus, engine, gpus, name"),
+         "Known: address, cpus, engine, gpus, grow, logical_gpus, name, ship"),
         ("harness: tune\n", "c.yaml:1: harness: 'tune' is text, not a mapping of keys to values."),
         ("harness: {cpus: 0}\n", "c.yaml:1: harness.cpus: 0 is below 1, the least allowed."),
         ("harness: {gpus: 0.5}\n", "c.yaml:1: harness.gpus: a cluster has whole GPUs, not 0.5. "
@@ -74,9 +74,9 @@ def test_the_sbatch_script_is_a_script() -> None:
         ("harness: {address: auto, cpus: 4}\n", "c.yaml:1: harness.cpus: the cluster at 'auto' has "
          "its own size. Drop cpus, or the address."),
         ("metadata: {annotations: {harness: {engine: tune}}}\n", "c.yaml:1: harness: is a mapping, not text: "
-         "'{engine: tune, address: auto}'."),
+         "'{engine: ray, address: auto}'."),
         ("metadata: {annotations: {harness: '{engine: tone}'}}\n", "c.yaml:1: harness.engine: unknown "
-         "value 'tone'. Did you mean 'tune'? Known: local, tune"),
+         "value 'tone'. Did you mean 'tune'? Known: local, ray, tune"),
     ],
 )  # fmt: skip
 def test_bad_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, line: str) -> None:
