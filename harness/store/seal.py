@@ -19,13 +19,13 @@ def seal(data: bytes) -> bytes:
     return b"".join((body, MARK, zlib.crc32(footer, zlib.crc32(body)).to_bytes(4, "little"), footer))
 
 
-def broken(data: bytes) -> bool:
-    """Whether a sealed file differs from what was written."""
+def sealed(data: bytes) -> bool | None:
+    """True for a file as it was written, False for a damaged one, None for one without a checksum."""
     at = _footer(data)
     if at < 8 or data[at - 8 : at - 4] != MARK:
-        return False
+        return None
     found = zlib.crc32(memoryview(data)[at:], zlib.crc32(memoryview(data)[: at - 8]))
-    return found != int.from_bytes(data[at - 4 : at], "little")
+    return found == int.from_bytes(data[at - 4 : at], "little")
 
 
 def _footer(data: bytes) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ _GIVEN = {
     "studies": ("fingerprint", "launched_at", "parts", "cells", "protocol", "text"),
 }
 _LAST_YEAR = 9999
+FEW = 1000  # rows of a file that are looked at together with those of others
 
 
 def _number(value: Any) -> bool:
@@ -75,13 +77,14 @@ LOOKED_AT = {
 
 def validate_types(table: str, schema: pa.Schema, where: str) -> None:
     """Raise ForeignFileError if a column is absent or of another type than the table's."""
+    found = dict(zip(schema.names, schema.types, strict=True))
     for field in TABLES[table]:
-        if field.name not in schema.names:
+        kind = found.get(field.name)
+        if kind is None:
             raise ForeignFileError(f"{where} has no column '{field.name}' of a '{table}' table.")
-        found = schema.field(field.name).type
-        if found != field.type:
-            raise ForeignFileError(f"{where}: column '{field.name}' holds {found}, expected {field.type}.")
-    if len(set(schema.names)) < len(schema.names):
+        if kind != field.type:
+            raise ForeignFileError(f"{where}: column '{field.name}' holds {kind}, expected {field.type}.")
+    if len(found) < len(schema.names):
         raise ForeignFileError(f"{where} has two columns of one name.")
 
 
@@ -148,3 +151,48 @@ def _validate_dates(name: str, column: pa.ChunkedArray, where: str) -> None:
     years = pc.min_max(pc.year(pc.cast(column, pa.timestamp("us")))).as_py()
     if years["min"] is not None and not (years["min"] >= 1 and years["max"] <= _LAST_YEAR):
         raise ForeignFileError(f"{where}: {name} lies in the year {years['max']}.")
+
+
+@contextmanager
+def foreign(where: str) -> Iterator[None]:
+    """Whatever a damaged file makes Parquet's reader raise is a ForeignFileError naming ``where``."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
+        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ForeignFileError(f"{where} is truncated or not Parquet ({line[:90]}).") from None
+
+
+class Check:
+    """Looks at the rows of a file: at many at once, at few later and together with those of other files."""
+
+    def __init__(self, table: str, study: str, where: str) -> None:
+        self._table, self._study, self._where = table, study, where
+        self._later: list[pa.Table] = []
+
+    def __call__(self, rows: pa.Table) -> None:
+        if rows.num_rows > FEW:
+            validate_rows(self._table, rows, self._study, self._where)
+        else:
+            self._later.append(rows)
+
+    def now(self) -> None:
+        """Look at what was left for later. Raises ForeignFileError."""
+        with foreign(self._where):
+            for rows in self._later:
+                validate_rows(self._table, rows, self._study, self._where)
+
+    @staticmethod
+    def together(checks: Sequence[Check]) -> bool:
+        """Whether what several checks of one table left for later is sound."""
+        alike: dict[tuple[object, ...], list[pa.Table]] = {}
+        for check in checks:
+            for rows in check._later:
+                alike.setdefault((*rows.column_names, *map(str, rows.schema.types)), []).append(rows)
+        try:
+            for found in alike.values():
+                whole = pa.concat_tables([rows.replace_schema_metadata(None) for rows in found])
+                validate_rows(checks[0]._table, whole, checks[0]._study, "")
+        except (ForeignFileError, pa.ArrowException, ValueError, RecursionError):
+            return False
+        return True

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from harness.errors import ForeignFileError, NewerSchemaError
 from harness.store import sound
 from harness.store.schemas import PARAM_PREFIX, TABLES, VERSION
-from harness.store.seal import broken, seal
+from harness.store.seal import seal, sealed
 
 REPLACES = b"harness_replaces"
 KEYS = {"trials": ("trial_id", "attempt"), "epochs": ("trial_id", "attempt"), "studies": ("launch",)}
@@ -72,13 +72,20 @@ def to_bytes(table: pa.Table, replaces: Sequence[str] = ()) -> bytes:
     return seal(bytes(sink.getvalue()))
 
 
-def from_bytes(table: str, data: bytes, where: str, wanted: Wanted, study: str) -> pa.Table:
-    """One file of a study as a table. Raises ForeignFileError and NewerSchemaError naming ``where``."""
-    try:
-        if broken(data):
+def from_bytes(
+    table: str, data: bytes, where: str, wanted: Wanted, check: Callable[[pa.Table], None] | None
+) -> pa.Table:
+    """One file as a table. Raises ForeignFileError and NewerSchemaError naming ``where``.
+
+    ``check`` gets the rows of the columns that are always looked at; None where the file passed before.
+    """
+    with sound.foreign(where):
+        whole = sealed(data)
+        if whole is False:
             raise ForeignFileError(f"{where} is damaged: its checksum is not that of its bytes.")
         file = pq.ParquetFile(pa.BufferReader(data))
-        metadata = file.schema_arrow.metadata or {}
+        schema = file.schema_arrow
+        metadata = schema.metadata or {}
         if metadata.get(b"harness_table", b"").decode() != table:
             raise ForeignFileError(f"{where} is not a '{table}' table of the harness.")
         version = int(metadata.get(b"harness_schema", b"0"))
@@ -86,20 +93,17 @@ def from_bytes(table: str, data: bytes, where: str, wanted: Wanted, study: str) 
             raise NewerSchemaError(
                 f"{where} has schema {version}; this harness reads up to {VERSION}. Upgrade the harness."
             )
-        sound.validate_types(table, file.schema_arrow, where)
-        replaced(file.schema_arrow)
-        return _read(table, file, wanted, lambda rows: sound.validate_rows(table, rows, study, where))
-    except ForeignFileError:
-        raise
-    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
-        line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ForeignFileError(f"{where} is truncated or not Parquet ({line[:90]}).") from None
+        sound.validate_types(table, schema, where)
+        replaced(schema)
+        looked_at = () if check is None else sound.LOOKED_AT[table] if whole else schema.names
+        return _read(file, wanted, looked_at, check or (lambda _: None))
 
 
-def _read(table: str, file: pq.ParquetFile, wanted: Wanted, check: Callable[[pa.Table], None]) -> pa.Table:
-    names = file.schema_arrow.names
-    looked_at = [name for name in sound.LOOKED_AT[table] if name in names]
-    columns = names if wanted.columns is None else [name for name in wanted.columns if name in names]
+def _read(
+    file: pq.ParquetFile, wanted: Wanted, looked_at: Sequence[str], check: Callable[[pa.Table], None]
+) -> pa.Table:
+    schema = file.schema_arrow
+    columns = schema.names if wanted.columns is None else [n for n in wanted.columns if n in schema.names]
     if not wanted.only:
         rows = file.read(columns=[*dict.fromkeys([*columns, *looked_at])], use_threads=False)
         check(rows)
@@ -118,7 +122,6 @@ def _read(table: str, file: pq.ParquetFile, wanted: Wanted, check: Callable[[pa.
             groups.append(file.read_row_group(index, columns=columns, use_threads=False).filter(mask))
     if groups:
         return pa.concat_tables(groups)
-    schema = file.schema_arrow
     return pa.schema([schema.field(c) for c in columns], schema.metadata).empty_table()
 
 
