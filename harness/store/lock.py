@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import signal
 import socket
@@ -22,6 +23,7 @@ from harness.errors import LockedError, StoreError
 from harness.store.files import Files
 from harness.store.holder import SIZE, Holder, parse, this
 
+log = logging.getLogger("harness.store")
 BEAT_S = 5.0
 WATCH_S = 30.0  # a heartbeat that did not change for so long is none
 SETTLE_S = 2.0  # in an object store: of two drivers that begin together the later writer stays
@@ -107,6 +109,9 @@ class StudyLock:
             return
         if alive:
             raise self._refusal(holder)
+        log.warning(
+            "study '%s' was last run by %s: watching its heartbeat for %g s", self._study, holder, WATCH_S
+        )
         until = time.monotonic() + WATCH_S
         while time.monotonic() < until:
             time.sleep(min(BEAT_S, WATCH_S) / 2)

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from harness.errors import ForeignFileError
+from harness.guard import one_line
 from harness.store import tables
 from harness.store.files import Files
 from harness.store.schemas import TABLES
@@ -108,10 +109,10 @@ class Parts:
             except FileNotFoundError:  # merged and deleted by a driver since the listing
                 return name, None
             except ForeignFileError as error:
-                return name, Problem(path, str(error))
+                return name, Problem(path, one_line(str(error)))
             except (OSError, MemoryError) as error:
                 reason = getattr(error, "strerror", None) or str(error) or "it is too large"
-                return name, Problem(path, f"{where} cannot be read: {reason}.")
+                return name, Problem(path, one_line(f"{where} cannot be read: {reason}."))
             if check is not None:
                 checks[path] = (check, zlib.crc32(data))
             return name, part
@@ -140,7 +141,7 @@ class Parts:
                 check.now()
                 self._passed[path] = crc
             except ForeignFileError as error:
-                failed[path] = Problem(path, str(error))
+                failed[path] = Problem(path, one_line(str(error)))
         return failed
 
     # -- merging: for who holds the study's lock -----------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -184,6 +185,38 @@ def test_a_file_that_claims_to_stand_for_all_others_hides_none(store: Path) -> N
     assert len(ResultStore(store).trials("toy")) == before
     assert run(store, "compact", "toy")[0] == 0
     assert len(ResultStore(store).trials("toy")) == before
+
+
+EVIL = "\x1b[2J\x1b]0;t\x07\x9b31m\u202e[link=x]\nevil"
+STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
+
+
+def test_text_of_rows_and_names_of_files_steer_no_terminal(store: Path) -> None:
+    """Whatever a command says, in tables, in warnings, in errors or in the files that it exports."""
+    for path in [path for path in files(store) if path.parts[-3] == "trials"]:
+        for name in ("label", "detail", "reason", "device_name", "git", "node"):
+            rewritten(path, column(name, EVIL))
+        rewritten(path, column("state", "FAILED"))
+    for table in ("trials", "epochs", "studies"):
+        (store / table / "toy" / f"{EVIL.replace('/', '')}.parquet").write_bytes(b"PAR1 no")
+    said = ""
+    for command in (*READ, ["merge", str(store)], ["compact", "toy"], ["verify"], ["status"]):
+        said += run(store, *command)[1] if command[0] != "merge" else ""
+    assert "evil" in said
+    assert not STEERING.search(said)
+    for path in (store.parent / "out").rglob("*.csv"):
+        assert not STEERING.search(path.read_text(encoding="utf-8"))
+
+
+def test_merge_says_where_stores_disagree_and_ends_with_1(store: Path) -> None:
+    other = store.with_name("other")
+    shutil.copytree(store, other)
+    bad = of(other, "trials")
+    rewritten(bad, column("value", 0.123))
+    code, said = run(store, "merge", str(other))
+    assert code == 1
+    assert "0.123" in " ".join(said.split())
+    assert "the first stays" in " ".join(said.split())
 
 
 def mutate(path: Path, how: str, at: float, junk: bytes) -> None:

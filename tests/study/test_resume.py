@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.engine.local import LocalEngine
+from harness.store import results
 from harness.store.results import ResultStore
 from harness.study import Study
 from harness.study.director import StudyDirector
@@ -66,7 +67,12 @@ def test_cut_after_some_epochs(whole: Path, make_study: MakeStudy, tmp_path: Pat
     assert_same(root, whole)
 
 
-def test_cut_again_and_again(whole: Path, make_study: MakeStudy, tmp_path: Path) -> None:
+@pytest.mark.parametrize("merge_at", [2, 256])
+def test_cut_again_and_again(
+    whole: Path, make_study: MakeStudy, tmp_path: Path, merge_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The epochs as well as the trials, however often parts are merged in between."""
+    monkeypatch.setattr(results, "MERGE_AT", merge_at)
     root = tmp_path / "cut"
     for events in (3, 5, 2, 9, 4):
         with pytest.raises(Cut):
