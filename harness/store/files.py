@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from pyarrow import fs
@@ -103,54 +105,59 @@ class Files:
             return bytes(stream.read(first))
 
     def names(self, folder: str, suffix: str = "", *, hidden: bool = False) -> list[str]:
-        """The file names in a folder that are dot names or are not, sorted; [] if it is absent."""
-        if self.local is not None:
-            try:
-                entries = os.scandir(self.path(folder))
-            except (FileNotFoundError, NotADirectoryError):
-                return []
-            except OSError as error:  # a loop of links, a folder of somebody else
-                raise StoreError(f"{self.path(folder)} cannot be listed: {error.strerror}.") from None
-            with entries:
-                found = [entry.name for entry in entries if not _is_folder(entry)]
-        else:
-            selector = fs.FileSelector(self.path(folder), allow_not_found=True)
-            infos = self._fs.get_file_info(selector)
-            found = [info.base_name for info in infos if info.type == fs.FileType.File]
+        """The file names in a folder that are dot names or are not, sorted; [] if it is absent.
+
+        Raises StoreError.
+        """
+        found = [name for name, is_folder in self._entries(folder) if not is_folder]
         return sorted(name for name in found if name.endswith(suffix) and name.startswith(".") == hidden)
 
     def folders(self, folder: str) -> list[str]:
-        """The folder names in a folder, sorted; [] if it is absent."""
-        if self.local is not None:
+        """The folder names in a folder, sorted; [] if it is absent. Raises StoreError."""
+        return sorted(name for name, is_folder in self._entries(folder) if is_folder)
+
+    def _entries(self, folder: str) -> list[tuple[str, bool]]:
+        """(name, whether it is a folder) of what is in a folder; what is neither counts as a file."""
+        path = self.path(folder)
+        with _said("cannot list", path):
+            if self.local is None:
+                infos = self._fs.get_file_info(fs.FileSelector(path, allow_not_found=True))
+                return [(info.base_name, info.type == fs.FileType.Directory) for info in infos]
             try:
-                entries = os.scandir(self.path(folder))
+                with os.scandir(path) as entries:
+                    return [(entry.name, _is_folder(entry)) for entry in entries]
             except (FileNotFoundError, NotADirectoryError):
                 return []
-            except OSError as error:
-                raise StoreError(f"{self.path(folder)} cannot be listed: {error.strerror}.") from None
-            with entries:
-                return sorted(entry.name for entry in entries if _is_folder(entry))
-        selector = fs.FileSelector(self.path(folder), allow_not_found=True)
-        infos = self._fs.get_file_info(selector)
-        return sorted(info.base_name for info in infos if info.type == fs.FileType.Directory)
 
     def delete(self, name: str) -> None:
-        """Delete a file; absent is fine."""
-        try:
+        """Delete a file; absent is fine. Raises StoreError."""
+        with suppress(FileNotFoundError), _said("cannot delete", self.path(name)):
             self._fs.delete_file(self.path(name))
-        except FileNotFoundError:
-            return
 
     def remove_asides(self, folder: str) -> None:
-        """Delete what a killed writer left in a folder; for the only writer there."""
+        """Delete what a killed writer left in a folder; for the only writer there. Raises StoreError."""
         if self.local is not None:
             for path in Path(self.path(folder)).glob(".*.????????.tmp"):
-                path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError), _said("cannot delete", path):
+                    path.unlink()
 
     def move(self, name: str, to: str) -> None:
-        """Rename a file, making the folder it goes to."""
-        self._fs.create_dir(str(PurePosixPath(self.path(to)).parent), recursive=True)
-        self._fs.move(self.path(name), self.path(to))
+        """Rename a file, making the folder it goes to. Raises StoreError."""
+        with _said("cannot move", self.path(name)):
+            self._fs.create_dir(str(PurePosixPath(self.path(to)).parent), recursive=True)
+            self._fs.move(self.path(name), self.path(to))
+
+
+@contextmanager
+def _said(what: str, path: object) -> Iterator[None]:
+    """An error of the file system as one line; what is absent stays FileNotFoundError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error).splitlines()[0]
+        raise StoreError(f"{what} {path}: {reason}.") from None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

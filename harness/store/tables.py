@@ -20,6 +20,7 @@ from harness.store.seal import seal, sealed
 REPLACES = b"harness_replaces"
 KEYS = {"trials": ("trial_id", "attempt"), "epochs": ("trial_id", "attempt"), "studies": ("launch",)}
 ONCE = {**KEYS, "epochs": ("cell", "trial_id", "attempt", "epoch", "stage", "split", "metric")}
+MOST_ROWS_A_BYTE = 10  # more is a file made to fill the memory
 GROUP_ROWS = 65_536  # rows of a row group: what a reader that wants few trials can leave out
 
 
@@ -93,6 +94,8 @@ def from_bytes(
             raise NewerSchemaError(
                 f"{where} has schema {version}; this harness reads up to {VERSION}. Upgrade the harness."
             )
+        if file.metadata.num_rows > MOST_ROWS_A_BYTE * len(data):
+            raise ForeignFileError(f"{where} claims {file.metadata.num_rows} rows in {len(data)} bytes.")
         sound.validate_types(table, schema, where)
         replaced(schema)
         looked_at = () if check is None else sound.LOOKED_AT[table] if whole else schema.names

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from harness.errors import LockedError
+from harness.guard import one_line
 from harness.store import tables
 from harness.store.lock import StudyLock
 from harness.store.merging import FINAL
-from harness.store.parts import Problem
+from harness.store.parts import SAFE_NAME, Problem
 from harness.store.results import ResultStore
+from harness.store.schemas import TABLES
 
 
 @dataclass(slots=True)
@@ -24,6 +26,11 @@ class Findings:
 def verify(store: ResultStore) -> Findings:
     """Check a whole store and mend what can be mended. Raises StoreError where it cannot be written."""
     found = Findings(aside=store.quarantine())
+    for table in TABLES:
+        for name in store.files.folders(table):
+            if not SAFE_NAME.fullmatch(name) and not name.startswith("."):
+                where = one_line(store.files.path(f"{table}/{name}"))
+                found.left.append(f"{where} is no folder of a study, by its name: what is in it is not read")
     for study in store.study_names():
         doubled = sum(_doubles(store, table, study) for table in ("trials", "epochs"))
         if doubled:

@@ -219,6 +219,30 @@ def test_merge_says_where_stores_disagree_and_ends_with_1(store: Path) -> None:
     assert "the first stays" in " ".join(said.split())
 
 
+def test_a_small_file_of_very_many_rows(store: Path) -> None:
+    bad = of(store, "epochs")
+    rewritten(bad, lambda rows: pa.concat_tables([rows.slice(0, 1)] * 1_000_000).combine_chunks())
+    assert bad.stat().st_size < 100_000
+    survive(store, bad)
+
+
+def test_a_quarantine_that_cannot_be_written(store: Path) -> None:
+    bad = of(store, "trials")
+    bad.write_bytes(b"")
+    (store / "quarantine").write_text("mine")
+    code, said = run(store, "verify")
+    assert code == 2
+    assert f"cannot move {bad}" in said
+    assert (store / "quarantine").read_text() == "mine"
+
+
+def test_a_folder_that_no_study_can_have_is_named(store: Path) -> None:
+    (store / "trials" / "toy").rename(store / "trials" / f"-{EVIL[:3]}")
+    code, said = run(store, "verify")
+    assert code == 1
+    assert "is no folder of a study, by its name" in " ".join(said.split())
+
+
 def mutate(path: Path, how: str, at: float, junk: bytes) -> None:
     data = path.read_bytes()
     spot = int(at * len(data))
