@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -32,8 +34,8 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def harness(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+def harness(*arguments: str, cwd: Path, **variables: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **variables}
     return subprocess.Popen(
         [sys.executable, "-m", "harness", *arguments],
         cwd=cwd,
@@ -124,3 +126,28 @@ def test_a_disk_that_fills_up_in_a_study(file: Path) -> None:
     assert_whole(root, PLANNED)
     after = ResultStore(root).trials("toy").query("state == 'COMPLETE'").set_index("trial_id")["value"]
     assert after[before.index].equals(before)
+
+
+@pytest.mark.kill
+@pytest.mark.slow
+def test_what_a_killed_driver_left_in_the_temporary_folder_goes(file: Path) -> None:
+    """Ray's folder and ours; a folder that somebody else made stays."""
+    root, short = (
+        file.parent / "results",
+        Path(tempfile.mkdtemp(prefix="hr-", dir="/tmp")),
+    )  # for Ray's sockets
+    try:
+        (short / "harness-ray-mine").mkdir()
+        process = harness("launch", "toy.yaml", cwd=file.parent, TMPDIR=str(short))
+        wait_for(process, root, 1)
+        process.kill()
+        process.communicate(timeout=60)
+        left = set(short.glob("harness-ray-*")) - {short / "harness-ray-mine"}
+        assert len(left) == 1
+        again = harness("launch", "toy.yaml", cwd=file.parent, TMPDIR=str(short))
+        _, err = again.communicate(timeout=240)
+        assert again.returncode == 0, err
+        assert set(short.glob("harness-ray-*")) == {short / "harness-ray-mine"}
+        assert_whole(root, PLANNED)
+    finally:
+        shutil.rmtree(short, ignore_errors=True)
