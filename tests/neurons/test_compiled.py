@@ -80,6 +80,25 @@ def test_a_held_current_is_a_repeated_one(steps: int, reset: Any, surrogate: Sur
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("surrogate", [atan(), rect(), named("gaussian")], ids=repr)
+@pytest.mark.parametrize("analog", [False, True])
+def test_a_constant_current_is_read_once(surrogate: Surrogate, analog: bool) -> None:
+    """An expanded current equals its copies, keeps channels last, and its gradient is their sum."""
+    image = normal((3, 4, 5, 5), 16).contiguous(memory_format=torch.channels_last)
+    once, copies = image.clone().requires_grad_(), image.repeat(6, 1, 1, 1, 1).requires_grad_()
+    outs = []
+    for x in (once.expand(6, *once.shape), copies):
+        k = torch.tensor(0.8, requires_grad=True)
+        out = integrate_multistep(x, k) if analog else lif_multistep(x, k, 1.0, surrogate)
+        out.backward(normal(out.shape, 17))
+        outs.append((out.detach(), k.grad))
+    assert outs[0][0][0].is_contiguous(memory_format=torch.channels_last)
+    for ours, theirs in zip(*outs, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+    assert copies.grad is not None
+    torch.testing.assert_close(once.grad, copies.grad.sum(0), atol=1e-5, rtol=1e-5)
+
+
 def test_layouts() -> None:
     """Channels-last steps keep their layout; slices and expanded inputs are copied."""
     image = normal((6 * 3, 4, 5, 5), 8).contiguous(memory_format=torch.channels_last)

@@ -73,11 +73,12 @@ def test_leaky(steps: int, surrogate: Surrogate | None, decay_input: bool, hard:
 @interpreted
 @pytest.mark.parametrize("steps", [SHORT, LONG])
 @pytest.mark.parametrize("surrogate", SURROGATES, ids=repr)
-def test_leaky_held(steps: int, surrogate: Surrogate) -> None:
+@pytest.mark.parametrize("each", [False, True])
+def test_leaky_held(steps: int, surrogate: Surrogate, each: bool) -> None:
     from harness.neurons.kernels import leaky_triton
 
-    constants = Constants(1.0, True, False, surrogate, hold=steps)
-    x, grad = normal(3, 207, seed=3) + 0.5, normal(3, 207, seed=4)
+    constants = Constants(1.0, True, False, surrogate, hold=steps, each=each)
+    x, grad = normal(3, 207, seed=3) + 0.5, normal(*([steps] if each else []), 3, 207, seed=4)
     close(leaky_triton.forward(x, 0.9, constants), recurrence.forward(x, 0.9, constants), 1e-6)
     by_x, by_k = recurrence.backward(x, grad, 0.9, constants, learned=True)
     ours = leaky_triton.backward(x, grad, torch.tensor(0.9), constants, learned=True)
@@ -163,8 +164,8 @@ def test_ts_lif(steps: int, surrogate: Surrogate, late: bool, hold: bool, featur
 
 POINTERS = ["x", "out", "grad", "grad_x", "scratch", "by_k", "k_ptr", "gains", "mix", "by_gain", "by_mix"]
 NUMBERS = ["k", "th", "p", "q", "r"]
-FORWARD = {"HELD": 0, "HARD": 1, "DECAYS": 1, "READ_K": 1, "SPIKES": 1, "BLOCK": 512}
-BACK = {"HELD": 0, "HARD": 1, "DECAYS": 0, "READ_K": 1, "LEARNED": 1, "KIND": 2, "BLOCK": 512}
+FORWARD = {"HELD": 0, "MEAN": 0, "HARD": 1, "DECAYS": 1, "READ_K": 1, "SPIKES": 1, "BLOCK": 512}
+BACK = {"HELD": 0, "MEAN": 0, "HARD": 1, "DECAYS": 0, "READ_K": 1, "LEARNED": 1, "KIND": 2, "BLOCK": 512}
 TS_BACK = {"HELD": 1, "LATE": 0, "KIND": 2, "BY_GAIN": 1, "BY_MIX": 1, "BLOCK": 256}
 
 
@@ -175,12 +176,20 @@ TS_BACK = {"HELD": 1, "LATE": 0, "KIND": 2, "BY_GAIN": 1, "BY_MIX": 1, "BLOCK": 
     ("module", "kernel", "constexprs"),
     [
         ("leaky_triton", "forward_kernel", FORWARD),
-        ("leaky_triton", "forward_kernel", FORWARD | {"HELD": 1, "HARD": 0, "DECAYS": 0, "READ_K": 0}),
+        (
+            "leaky_triton",
+            "forward_kernel",
+            FORWARD | {"HELD": 1, "MEAN": 1, "HARD": 0, "DECAYS": 0, "READ_K": 0},
+        ),
         ("leaky_triton", "backward_kernel", BACK | {"STEPS": 6}),
         ("leaky_triton", "backward_kernel", BACK | {"STEPS": 16, "KIND": 4, "DECAYS": 1}),
         ("leaky_triton", "backward_kernel", BACK | {"STEPS": 4, "KIND": 3, "HELD": 1}),
         ("leaky_triton", "backward_long_kernel", BACK),
-        ("leaky_triton", "backward_long_kernel", BACK | {"KIND": 1, "HELD": 1, "HARD": 0, "DECAYS": 1}),
+        (
+            "leaky_triton",
+            "backward_long_kernel",
+            BACK | {"KIND": 1, "HELD": 1, "MEAN": 1, "HARD": 0, "DECAYS": 1},
+        ),
         ("leaky_triton", "backward_long_kernel", BACK | {"KIND": 0, "LEARNED": 0, "READ_K": 0}),
         ("ts_lif_triton", "forward_kernel", {"HELD": 1, "LATE": 0, "BLOCK": 256}),
         ("ts_lif_triton", "backward_kernel", TS_BACK | {"STEPS": 4}),

@@ -3,7 +3,7 @@
 Arrays are float32 and C-contiguous, (T, N): time, then all elements. A block of elements runs through
 all timesteps while its membranes stay in the processor's cache, so a pass reads its input once and
 writes its output once. The backward pass computes the membranes again instead of keeping them.
-An input of one row is held for all ``steps``, and outputs are then means over the steps.
+An input of one row is held for all ``steps``; an output of one row is the mean over them.
 
 Constants: k, c (gain of the input), th (threshold), hard (reset to zero, else by subtraction); the
 surrogate is r where p < h < q (RECT), 1 / (p + q (h - th)^2) (ATAN) or 1 (NONE: the output is the
@@ -107,7 +107,7 @@ scale, add = (compiled(f, f"void({_ROW},f4,{_ROW})") for f in (_scale, _add))
 
 
 def _spikes(x: Any, out: Any, steps: int, k: Any, c: Any, th: Any, hard: bool) -> None:
-    elements, held = x.shape[1], x.shape[0] < steps
+    elements, held, mean = x.shape[1], x.shape[0] < steps, out.shape[0] < steps
     v_n, fired_n = np.empty(min(elements, WIDEST), np.float32), np.empty(min(elements, WIDEST), np.float32)
     for first in range(0, elements, WIDEST):
         end = min(first + WIDEST, elements)
@@ -115,15 +115,15 @@ def _spikes(x: Any, out: Any, steps: int, k: Any, c: Any, th: Any, hard: bool) -
         v[:] = ZERO
         for t in range(steps):
             current = x[0 if held else t, first:end]
-            into = out[0 if held else t, first:end]
-            spikes = fired if held and t > 0 else into
+            into = out[0 if mean else t, first:end]
+            spikes = fired if mean and t > 0 else into
             if hard:
                 fire_hard(current, v, spikes, k, c, th)
             else:
                 fire_soft(current, v, spikes, k, c, th)
-            if held and t > 0:
+            if mean and t > 0:
                 add(fired, ONE, into)
-        if held:
+        if mean:
             scale(out[0, first:end], ONE / np.float32(steps), out[0, first:end])
 
 
@@ -141,7 +141,7 @@ def _backward(
     x: Any, grad: Any, grad_x: Any, steps: int, k: Any, c: Any, th: Any, hard: bool,
     kind: int, p: Any, q: Any, r: Any, learned: bool,
 ) -> float:  # fmt: skip
-    elements, held = x.shape[1], x.shape[0] < steps
+    elements, held, mean = x.shape[1], x.shape[0] < steps, grad.shape[0] < steps
     size = min(elements, max(64, min(WIDEST, CACHED // steps)))
     h_tn, e_n, by_k = (
         np.empty((steps, size), np.float32),
@@ -149,7 +149,7 @@ def _backward(
         np.zeros(size, np.float32),
     )
     fired = ZERO if hard else k
-    share = ONE / np.float32(steps) if held else ONE
+    share = ONE / np.float32(steps) if mean else ONE
     for first in range(0, elements, size):
         end = min(first + size, elements)
         n = end - first
@@ -163,7 +163,7 @@ def _backward(
             else:
                 charge_soft(current, h_tn[t - 1, :n], h_tn[t, :n], k, c, th)
         for t in range(steps - 1, -1, -1):
-            h, g = h_tn[t, :n], grad[0 if held else t, first:end]
+            h, g = h_tn[t, :n], grad[0 if mean else t, first:end]
             if kind == RECT:
                 back_rect(h, g, e, share * r, k, fired, th, p, q)
             elif kind == ATAN:

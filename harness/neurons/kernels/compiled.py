@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.neurons.kernels import recurrence
-from harness.neurons.kernels.layout import dense, like
+from harness.neurons.kernels.layout import dense, like, rows_like
 from harness.neurons.kernels.recurrence import Constants
 from harness.neurons.kernels.surrogate import Surrogate
 from harness.neurons.kernels.ts_lif_recurrence import Gains, Rule, gains_grad
@@ -80,13 +80,15 @@ def forward(x: Tensor, k: float, constants: Constants) -> Tensor:
     """Spikes, rates or potentials of leaky neurons, in the layout of ``x``."""
     rows, run = 1 if constants.hold else len(x), loops()
     x = dense(x, rows)
-    out = torch.empty_like(x)
+    steps = constants.hold or rows
+    out = rows_like(x, steps) if constants.each else torch.empty_like(x)
     gain = 1.0 - k if constants.decay_input else 1.0
     fixed = (k, gain, constants.v_threshold, constants.hard)
+    made = _flat(out, 1 if constants.mean else steps)
     if constants.surrogate is None:
-        run.potentials(_flat(x, rows), _flat(out, rows), *fixed)
+        run.potentials(_flat(x, rows), made, *fixed)
     else:
-        run.spikes(_flat(x, rows), _flat(out, rows), constants.hold or rows, *fixed)
+        run.spikes(_flat(x, rows), made, steps, *fixed)
     return out
 
 
@@ -99,10 +101,11 @@ def backward(
         return recurrence.backward(x, grad, k, constants, learned=True)
     rows, surrogate, run = 1 if constants.hold else len(x), constants.surrogate, loops()
     x = dense(x, rows)
-    grad_x = torch.empty_like(x)
+    grad_x, steps = torch.empty_like(x), constants.hold or rows
+    grad = like(grad, rows_like(x, steps) if constants.each else x)
     kind = run.NONE if surrogate is None else run.RECT if surrogate.name == "rect" else run.ATAN
     by_k = run.backward(
-        _flat(x, rows), _flat(like(grad, x), rows), _flat(grad_x, rows), constants.hold or rows,
+        _flat(x, rows), _flat(grad, 1 if constants.mean else steps), _flat(grad_x, rows), steps,
         k, gain, constants.v_threshold, constants.hard,
         kind, *_curve(surrogate, constants.v_threshold), learned,
     )  # fmt: skip

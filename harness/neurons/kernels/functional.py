@@ -74,10 +74,18 @@ def integrate_multistep(
 
 
 def _run(x: Tensor, k: float | Tensor, constants: Constants) -> Tensor:
-    if not constants.hold and x.stride(0) == 0 and len(x) > 1:
-        x = x.contiguous()  # here, so that both passes read one copy
+    if not constants.hold and len(x) > 1 and x.stride(0) == 0:  # one storage at every step: read it once
+        constants, x = constants._replace(hold=len(x), each=True), _expanded(x)
     out: Tensor = Leaky.apply(x, k, constants)
     return out
+
+
+def _expanded(x: Tensor) -> Tensor:
+    """What was expanded along the first axis; itself where it is at hand: indexing copies gradients."""
+    base = x._base
+    if base is not None and base.shape == x.shape[1:] and base.stride() == x.stride()[1:]:
+        return base
+    return x[0]
 
 
 def spike(h: Tensor, v_threshold: float, surrogate: Surrogate) -> Tensor:

@@ -19,6 +19,16 @@ def dense(x: Tensor, rows: int) -> Tensor:
     return x
 
 
-def like(grad: Tensor, x: Tensor) -> Tensor:
-    """``grad`` with the layout of ``x``."""
-    return grad if grad.stride() == x.stride() else torch.empty_like(x).copy_(grad)
+def like(grad: Tensor, out: Tensor) -> Tensor:
+    """``grad`` with the layout of ``out``."""
+    return grad if grad.stride() == out.stride() else torch.empty_like(out).copy_(grad)
+
+
+def rows_like(x: Tensor, rows: int, axis: int = 0) -> Tensor:
+    """An empty tensor of ``rows`` times ``x`` along a new axis, each row laid out as ``x``."""
+    shape, strides = list(x.shape), list(x.stride())
+    inner = x[0].numel() if axis else x.numel()
+    strides = [step * rows for step in strides[:axis]] + strides[axis:]
+    shape.insert(axis, rows)
+    strides.insert(axis, inner)
+    return x.new_empty_strided(shape, strides)

@@ -46,7 +46,7 @@ class Leaky(torch.autograd.Function):
     def vmap(info: Any, in_dims: Any, x: Tensor, k: float | Tensor, constants: Constants) -> Any:
         time, groups = 0 if constants.hold else 1, info.batch_size
         if in_dims[1] is None:  # one decay: the mapped axis is one more of the batch
-            return Leaky.apply(x.movedim(in_dims[0], time), k, constants), time
+            return Leaky.apply(x.movedim(in_dims[0], time), k, constants), 0 if constants.mean else 1
         x = x.expand(groups, *x.shape) if in_dims[0] is None else x.movedim(in_dims[0], 0)
         return Leaky.apply(x.contiguous(), k, constants._replace(groups=groups)), 0
 

@@ -17,7 +17,7 @@ import triton.language as tl
 from torch import Tensor
 from triton.language import constexpr, tensor
 
-from harness.neurons.kernels.layout import dense, like
+from harness.neurons.kernels.layout import dense, like, rows_like
 from harness.neurons.kernels.recurrence import Constants
 from harness.neurons.kernels.surrogate import Surrogate
 
@@ -70,15 +70,16 @@ def back(
 @triton.jit
 def forward_kernel(
     x: tensor, out: tensor, k_ptr: tensor, k: tensor, n: tensor, steps: tensor, th: tensor, HELD: constexpr,
-    HARD: constexpr, DECAYS: constexpr, READ_K: constexpr, SPIKES: constexpr, BLOCK: constexpr,
+    MEAN: constexpr, HARD: constexpr, DECAYS: constexpr, READ_K: constexpr, SPIKES: constexpr,
+    BLOCK: constexpr,
 ) -> tensor:  # fmt: skip
     group, i = tl.program_id(1).to(tl.int64), tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = i < n
     if READ_K:
         k = tl.load(k_ptr + group).to(tl.float32)
     c = 1.0 - k if DECAYS else 1.0
-    begin = group * n * (1 if HELD else steps)
-    x_at, out_at = x + begin + i, out + begin + i
+    x_at = x + group * n * (1 if HELD else steps) + i
+    out_at = out + group * n * (1 if MEAN else steps) + i
     current = tl.zeros((BLOCK,), tl.float32)
     if HELD:
         current = tl.load(x_at, mask=inside, other=0.0).to(tl.float32) * c
@@ -91,20 +92,20 @@ def forward_kernel(
         h = current + k * v
         v = reset(h, th, HARD)
         y = (h >= th).to(tl.float32) if SPIKES else h
-        if HELD:
+        if MEAN:
             total += y
         else:
             tl.store(out_at, y.to(out.dtype.element_ty), mask=inside)
             out_at += n
-    if HELD:
+    if MEAN:
         tl.store(out_at, (total / steps).to(out.dtype.element_ty), mask=inside)
 
 
 @triton.jit
 def backward_kernel(
     x: tensor, grad: tensor, grad_x: tensor, by_k: tensor, k_ptr: tensor, k: tensor, n: tensor, th: tensor,
-    p: tensor, q: tensor, r: tensor, STEPS: constexpr, HELD: constexpr, HARD: constexpr, DECAYS: constexpr,
-    READ_K: constexpr, LEARNED: constexpr, KIND: constexpr, BLOCK: constexpr,
+    p: tensor, q: tensor, r: tensor, STEPS: constexpr, HELD: constexpr, MEAN: constexpr, HARD: constexpr,
+    DECAYS: constexpr, READ_K: constexpr, LEARNED: constexpr, KIND: constexpr, BLOCK: constexpr,
 ) -> tensor:  # fmt: skip
     """Few steps: potentials in registers."""
     group, i = tl.program_id(1).to(tl.int64), tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -113,7 +114,9 @@ def backward_kernel(
         k = tl.load(k_ptr + group).to(tl.float32)
     c = 1.0 - k if DECAYS else 1.0
     at = group * n * (1 if HELD else STEPS) + i
+    g_at = grad + group * n * (1 if MEAN else STEPS) + i
     step = 0 if HELD else n
+    g_step = 0 if MEAN else n
     v = tl.zeros((BLOCK,), tl.float32)
     potentials = ()
     for _ in tl.static_range(STEPS):
@@ -121,13 +124,15 @@ def backward_kernel(
         v = reset(h, th, HARD)
         potentials = potentials + (h,)  # type: ignore[assignment]
         at += step
+        g_at += g_step
     e = tl.zeros((BLOCK,), tl.float32)
     total = tl.zeros((BLOCK,), tl.float32)
     sums = tl.zeros((BLOCK,), tl.float32)
     for back_t in tl.static_range(STEPS):
         at -= step
-        g = tl.load(grad + at, mask=inside, other=0.0).to(tl.float32)
-        if HELD:
+        g_at -= g_step
+        g = tl.load(g_at, mask=inside, other=0.0).to(tl.float32)
+        if MEAN:
             g = g / STEPS
         e = back(e, potentials[STEPS - 1 - back_t], g, th, k, p, q, r, HARD, KIND)
         if HELD:
@@ -149,8 +154,9 @@ def backward_kernel(
 @triton.jit
 def backward_long_kernel(
     x: tensor, grad: tensor, grad_x: tensor, scratch: tensor, by_k: tensor, k_ptr: tensor, k: tensor,
-    n: tensor, steps: tensor, th: tensor, p: tensor, q: tensor, r: tensor, HELD: constexpr, HARD: constexpr,
-    DECAYS: constexpr, READ_K: constexpr, LEARNED: constexpr, KIND: constexpr, BLOCK: constexpr,
+    n: tensor, steps: tensor, th: tensor, p: tensor, q: tensor, r: tensor, HELD: constexpr, MEAN: constexpr,
+    HARD: constexpr, DECAYS: constexpr, READ_K: constexpr, LEARNED: constexpr, KIND: constexpr,
+    BLOCK: constexpr,
 ) -> tensor:  # fmt: skip
     """Any number of steps: potentials in memory, each read before the gradient takes its place."""
     group, i = tl.program_id(1).to(tl.int64), tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -159,25 +165,29 @@ def backward_long_kernel(
         k = tl.load(k_ptr + group).to(tl.float32)
     c = 1.0 - k if DECAYS else 1.0
     at = group * n * (1 if HELD else steps) + i
+    g_at = grad + group * n * (1 if MEAN else steps) + i
     h_at = scratch + group * n * steps + i
     step = 0 if HELD else n
+    g_step = 0 if MEAN else n
     h = tl.zeros((BLOCK,), tl.float32)
     for t in range(steps):
         h = tl.load(x + at, mask=inside, other=0.0).to(tl.float32) * c + k * reset(h, th, HARD)
         tl.store(h_at, h, mask=inside)
         at += step
+        g_at += g_step
         h_at += n
     tl.debug_barrier()
     h_at -= n
-    share = 1.0 / steps if HELD else 1.0
+    share = 1.0 / steps if MEAN else 1.0
     e = tl.zeros((BLOCK,), tl.float32)
     total = tl.zeros((BLOCK,), tl.float32)
     sums = tl.zeros((BLOCK,), tl.float32)
     for left in range(steps):
         h_at -= n
         at -= step
+        g_at -= g_step
         before = tl.load(h_at, mask=inside & (left < steps - 1), other=0.0)
-        g = tl.load(grad + at, mask=inside, other=0.0).to(tl.float32) * share
+        g = tl.load(g_at, mask=inside, other=0.0).to(tl.float32) * share
         e = back(e, h, g, th, k, p, q, r, HARD, KIND)
         if HELD:
             total += e * c
@@ -228,16 +238,21 @@ def _laid(x: Tensor, constants: Constants) -> Tensor:
     return x.contiguous() if constants.groups else dense(x, 1 if constants.hold else len(x))
 
 
+def _output(x: Tensor, steps: int, constants: Constants) -> Tensor:
+    """Empty, in the layout of the output."""
+    return rows_like(x, steps, 1 if constants.groups else 0) if constants.each else torch.empty_like(x)
+
+
 def forward(x: Tensor, k: float | Tensor, constants: Constants) -> Tensor:
     """Spikes, rates or potentials in the shape, type and layout of ``x``."""
     x = _laid(x.detach(), constants)
-    out = torch.empty_like(x)
     steps, n, _, grid = _size(x, constants)
+    out = _output(x, steps, constants)
     pointer, value, reads = _decay(k, x)
     forward_kernel[grid](
         x, out, pointer, value, n, steps, constants.v_threshold,
-        HELD=constants.hold > 0, HARD=constants.hard, DECAYS=constants.decay_input, READ_K=reads,
-        SPIKES=constants.surrogate is not None, BLOCK=BLOCK, num_warps=WARPS,
+        HELD=constants.hold > 0, MEAN=constants.mean, HARD=constants.hard, DECAYS=constants.decay_input,
+        READ_K=reads, SPIKES=constants.surrogate is not None, BLOCK=BLOCK, num_warps=WARPS,
     )  # fmt: skip
     return out
 
@@ -247,14 +262,14 @@ def backward(
 ) -> tuple[Tensor, Tensor | None]:
     """dL/dx in the layout of ``x``, and dL/dk (G,) where it is asked."""
     x = _laid(x.detach(), constants)
-    grad, grad_x = like(grad, x), torch.empty_like(x)
     steps, n, groups, grid = _size(x, constants)
+    grad, grad_x = like(grad, _output(x, steps, constants)), torch.empty_like(x)
     pointer, value, reads = _decay(k, x)
     sums = x.new_empty((groups, grid[0]) if learned else (1,), dtype=torch.float32)
     kind, *pqr = curve(constants.surrogate, constants.v_threshold)
     options: dict[str, Any] = {
-        "HELD": constants.hold > 0, "HARD": constants.hard, "DECAYS": constants.decay_input,
-        "READ_K": reads, "LEARNED": learned, "KIND": kind, "BLOCK": BLOCK, "num_warps": WARPS,
+        "HELD": constants.hold > 0, "MEAN": constants.mean, "HARD": constants.hard,
+        "DECAYS": constants.decay_input, "READ_K": reads, "LEARNED": learned, "KIND": kind, "BLOCK": BLOCK, "num_warps": WARPS,
     }  # fmt: skip
     shared = (pointer, value, n)
     if steps <= UNROLLED:

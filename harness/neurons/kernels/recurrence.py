@@ -35,7 +35,8 @@ _below = torch.ops.aten.hardtanh_backward
 class Constants(NamedTuple):
     """What a call of a leaky neuron fixes. ``surrogate`` None: the output is the potential h itself.
 
-    ``hold`` 0: the input has a time axis. n > 0: it is held for n steps, the output is the mean of n.
+    ``hold`` 0: the input has a time axis. n > 0: it is held for n steps; the output is the mean of their
+    spikes, or with ``each`` what every step gives, with a time axis.
     ``groups`` G > 0: the input has an axis of G before all others, with a decay of its own for each.
     """
 
@@ -45,6 +46,12 @@ class Constants(NamedTuple):
     surrogate: Surrogate | None = None
     hold: int = 0
     groups: int = 0
+    each: bool = False
+
+    @property
+    def mean(self) -> bool:
+        """Whether the output has no time axis."""
+        return self.hold > 0 and not self.each
 
 
 def charge(x_b: Tensor, v_b: Tensor, k: float | Tensor, *, decay_input: bool) -> Tensor:
@@ -61,12 +68,12 @@ def after_reset(h: Tensor, v_threshold: float, *, hard: bool) -> Tensor:
 
 
 def forward(x: Tensor, k: float, constants: Constants) -> Tensor:
-    """Spikes, rates or potentials of one group: (T, ...), or (...) held."""
+    """Spikes, rates or potentials of one group: (T, ...), or (...) for rates."""
     h = _potentials(x, k, constants)
     if constants.surrogate is None:
         return h
     spikes = torch.ge(h, constants.v_threshold, out=torch.empty_like(h))
-    return spikes.mean(0) if constants.hold else spikes
+    return spikes.mean(0) if constants.mean else spikes
 
 
 def backward(
@@ -74,7 +81,7 @@ def backward(
 ) -> tuple[Tensor, Tensor | None]:
     """dL/dx, and dL/dk () where it is asked, from dL/d(output); potentials are computed again."""
     h, held = _potentials(x, k, constants), constants.hold
-    if held:
+    if constants.mean:
         grad = (grad / held).expand(held, *grad.shape)
     if constants.surrogate is None:
         e = grad.clone(memory_format=torch.contiguous_format)
