@@ -269,7 +269,8 @@ def backward(
     kind, *pqr = curve(constants.surrogate, constants.v_threshold)
     options: dict[str, Any] = {
         "HELD": constants.hold > 0, "MEAN": constants.mean, "HARD": constants.hard,
-        "DECAYS": constants.decay_input, "READ_K": reads, "LEARNED": learned, "KIND": kind, "BLOCK": BLOCK, "num_warps": WARPS,
+        "DECAYS": constants.decay_input, "READ_K": reads, "LEARNED": learned, "KIND": kind,
+        "BLOCK": BLOCK, "num_warps": WARPS,
     }  # fmt: skip
     shared = (pointer, value, n)
     if steps <= UNROLLED:
