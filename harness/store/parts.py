@@ -124,6 +124,8 @@ class Parts:
         else:
             loaded = [one(name) for name in names]
         failed = self._check_together(checks)
+        checks.clear()
+        pa.default_memory_pool().release_unused()  # what was only looked at
         loaded = [(name, failed.get(f"{table}/{study}/{name}", part)) for name, part in loaded]
         for _, part in loaded:
             if isinstance(part, Problem) and part not in self.problems:
