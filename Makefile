@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install quickstart check test clean
+.PHONY: install quickstart check test gpu-check clean
 
 install: $(STAMP)
 
@@ -25,6 +25,9 @@ check: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -q
+
+gpu-check:  # no install: the machine's own torch
+	$(PYTHON) benchmarks/gpu.py -o gpu-check.json
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache results/trials results/epochs \
