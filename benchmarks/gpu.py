@@ -95,9 +95,9 @@ def neurons(limit_s: float) -> Found:
                 "ours": lambda x=x, grad=grad: lif_multistep(x, 0.8, 1.0, atan()).backward(grad)
             }
             constants, single = Constants(1.0, True, False, atan()), x.detach().float()
-            works["passes of torch"] = lambda x=single, g=grad.float(), c=constants: (
+            works["passes of torch"] = lambda x=single, g=grad, c=constants: (
                 forward(x, 0.8, c),
-                backward(x, g, 0.8, c, learned=False),
+                backward(x, g.float(), 0.8, c, learned=False),
             )
             peer = _spikingjelly(x, grad)
             if peer is not None:
@@ -183,7 +183,13 @@ def shd(limit_s: float) -> Found:
             )
             optimizer = torch.optim.Adam(layers.parameters(), lr=1e-3, fused=CUDA)
 
-            def step(layers: nn.ModuleList = layers, optimizer: Any = optimizer, ours: bool = ours) -> None:
+            def step(
+                layers: nn.ModuleList = layers,
+                optimizer: Any = optimizer,
+                ours: bool = ours,
+                x: Tensor = x,
+                y: Tensor = y,
+            ) -> None:
                 optimizer.zero_grad(set_to_none=True)
                 z = x
                 for index, layer in enumerate(layers):

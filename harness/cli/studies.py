@@ -223,13 +223,14 @@ def list_(
 
 
 def doctor() -> None:
-    """Say what this machine offers and which measured choices the layers make on it."""
+    """Say what this machine offers, and time for seconds what a study would use beside what it could."""
     import os
 
     import torch
 
     from harness.contracts.paths import cache_root
     from harness.train import metadata
+    from harness.train.alternatives import measure
 
     console.print(f"python packages  {metadata.packages()}", soft_wrap=True)
     console.print(f"processor        {metadata.cpu_name()}, {os.cpu_count()} cores")
@@ -239,6 +240,10 @@ def doctor() -> None:
     console.print(f"HARNESS_DATA     {os.environ.get('HARNESS_DATA', 'not set')}")
     for line in _backend_lines():
         console.print(line, soft_wrap=True)
+    device = torch.device("cuda" if gpus else "cpu")
+    console.print(f"measured here, on {metadata.device_name(device)}:")
+    for measured in measure(device):
+        console.print(f"  {measured}", soft_wrap=True, highlight=False)
 
 
 def _backend_lines() -> list[str]:

@@ -200,6 +200,9 @@ def test_doctor(cli: Cli) -> None:
     assert "compiled neurons" in said
     assert "torch" in said
     assert "cores" in said
+    for choice in ("LIF, there and back", "TS-LIF, there and back", "memory of convolutions", "precision"):
+        assert f"{choice}: takes " in said
+    assert "passes of torch" in said
 
 
 def test_data_prepare_and_verify(cli: Cli) -> None:
