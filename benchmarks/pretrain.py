@@ -39,6 +39,7 @@ from harness.neurons.kernels.surrogate import Surrogate, atan, rect
 from harness.neurons.lif import LIF
 
 T, BATCH, TAU, THRESHOLD = 6, 50, 4.0 / 3.0, 0.5
+BOUND = 2.5
 Step = Callable[[], float]
 
 
@@ -191,7 +192,13 @@ def main() -> None:
     first = {name: run() for name, run in contestants.items()}
     print(f"Training step, spiking ResNet 12/24/48, 16x16, T = {T}, batch {BATCH}, one thread")
     print("  first losses: " + ", ".join(f"{name} {loss:.6f}" for name, loss in first.items()))
-    report(measure(contestants, turns), "ours")
+    measured = measure(contestants, turns)
+    report(measured, "ours")
+    pairs = zip(measured["SpikingJelly stepped"], measured["ours"], strict=True)
+    factor = statistics.median(theirs / ours for theirs, ours in pairs)
+    print(
+        f"  bound {BOUND:g} x of SpikingJelly stepped: {'met' if factor >= BOUND else 'NOT MET'} ({factor:.2f})"
+    )
     neuron_alone(turns)
 
 

@@ -158,11 +158,15 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What one trial holds: whole CPUs and a GPU share of 1/n or whole GPUs."""
+    """What one trial holds: whole CPUs and a GPU share of 1/n or whole GPUs.
+
+    ``fused``: so many search trials of a cell are one batched network, and hold this together.
+    """
 
     cpus: int = 1
     gpus: float = 0.0
     exclusive_node: bool = False
+    fused: int = 1
 
 
 def freeze(params: Params) -> tuple[tuple[str, Scalar], ...]:

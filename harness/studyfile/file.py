@@ -85,6 +85,7 @@ class ResourcesFile(FileModel):
 
     cpus: int = Field(default=1, ge=1, le=4096)
     gpus: Annotated[float, Field(ge=0, le=4096), AfterValidator(_share), BeforeValidator(_fraction)] = 0.0
+    fused: int = Field(default=1, ge=1, le=64)
 
 
 class StudyFile(FileModel):

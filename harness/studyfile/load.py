@@ -62,7 +62,7 @@ def load_study(path: Path, overrides: Sequence[str] = (), *, trusted: bool = Tru
         confirm=ConfirmPlan(**file.confirm.model_dump()),
         final=FinalPlan(**file.final.model_dump()),
         limits=read_limits(file.limits, root.mapping.get("limits"), tasks),
-        resources=Resources(file.resources.cpus, file.resources.gpus),
+        resources=Resources(file.resources.cpus, file.resources.gpus, fused=file.resources.fused),
         exclusive=file.exclusive,
         seed=file.seed,
         target=file.target,

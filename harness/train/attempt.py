@@ -6,7 +6,7 @@ import gc
 import os
 import socket
 import traceback
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -29,7 +29,9 @@ _DEVICE_FULL = ("CUDA out of memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATU
 _HOST_FULL = ("can't allocate memory", "Cannot allocate memory")
 
 
-def run_attempt(task: Task) -> Generator[Report, bool, TrialEnd]:
+def run_attempt(
+    task: Task, make: Callable[[Task, torch.device], TrialLoop] = TrialLoop
+) -> Generator[Report, bool, TrialEnd]:
     """Run one attempt; yields the rows of each epoch, is sent whether to go on, returns how it ended.
 
     Never raises for what happens inside a trial. What is wrong with the machine (missing or other data, a
@@ -41,7 +43,7 @@ def run_attempt(task: Task) -> Generator[Report, bool, TrialEnd]:
     try:
         device = clean_device(task)
         load_plugins(task.plugins)
-        loop = TrialLoop(task, device)
+        loop = make(task, device)
         end = yield from _with_machine(loop.run(), _machine(task, device))
     except (StoreError, DataError, ResourceError, StudyFileError) as error:
         end = TrialEnd(State.INTERRUPTED, ENVIRONMENT, str(error))
