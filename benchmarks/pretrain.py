@@ -196,9 +196,7 @@ def main() -> None:
     report(measured, "ours")
     pairs = zip(measured["SpikingJelly stepped"], measured["ours"], strict=True)
     factor = statistics.median(theirs / ours for theirs, ours in pairs)
-    print(
-    print(f"  bound {BOUND:g} x of SpikingJelly stepped: " + ("met" if factor >= BOUND else "NOT MET"))
-    )
+    print(print(f"  bound {BOUND:g} x of SpikingJelly stepped: " + ("met" if factor >= BOUND else "NOT MET")))
     neuron_alone(turns)
 
 
