@@ -1,10 +1,14 @@
 """Overhead a trial: the harness beside Ray Tune with OptunaSearch and a bare Ray actor pool, in one run.
 
-    python benchmarks/overhead.py [--trials 300] [--peer-trials 20]
+    python benchmarks/overhead.py [--trials 300] [--peer-trials 20] [--first]
 
-Every side runs 2 slots, Optuna's TPE on three parameters and trials of three trivial epochs. The harness also
-commits every trial to disk. The pool's actors run the same attempts (`run_attempt`) or, as "pool, empty",
-return three numbers and do nothing.
+Bounds: at most 25 ms a trial, and 1.15 x the bare pool with the same attempts (median over rounds).
+``--first`` instead: the first trial of `harness launch` begins within 1.5 x what `import torch` and Ray's own
+start take together.
+
+Every side runs 2 slots, TPE on three parameters and trials of three trivial epochs. The harness also
+commits every trial to disk. Workers are warm on both sides (``--first`` is start-up). The actors run the
+same attempts (`run_attempt`) or, as "pool, empty", return three numbers and do nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +16,11 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +32,7 @@ from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
 from harness.engine.pool import RayEngine
+from harness.store.results import ResultStore
 from harness.study import Study
 from harness.studyfile.load import load_study
 from harness.studyfile.values import ClusterSpec, StudySpec
@@ -69,7 +77,7 @@ def harness_side(engine: RayEngine, trials: int) -> float:
 
 
 def tune_side(trials: int) -> float:
-    """Ray Tune with OptunaSearch, everything else at its defaults."""
+    """Ray Tune with OptunaSearch, everything else at its defaults; it starts a process a trial."""
 
     def objective(config: dict[str, Any]) -> None:
         for _ in range(EPOCHS):
@@ -112,13 +120,15 @@ class Worker:
 
 
 def pool_side(trials: int, *, real: bool) -> float:
-    """Two actors, ask and tell by hand."""
+    """Two warm actors, ask and tell by hand."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
     plugins = ((str(PLUGIN), PLUGIN.read_text()),)
     with tempfile.TemporaryDirectory() as root:
-        begun = time.perf_counter()  # starting the workers counts, as it does for the harness
         workers = [Worker.remote() for _ in range(SLOTS)]
+        task = _task(-1, root, {"x": 0.0, "y": 0.0, "lr": 0.1}, plugins) if real else None
+        ray.get([worker.run.remote(task, 0.0, 0.0) for worker in workers])  # they import torch
+        begun = time.perf_counter()
+        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
         running, free, asked, told = {}, list(workers), 0, 0
         while told < trials:
             while free and asked < trials:
@@ -153,18 +163,62 @@ def _task(number: int, root: str, params: dict[str, float], plugins: Any) -> Tas
     return Task("pool", "cell", spec, number, 1, root, plugins=plugins)
 
 
+def first_trial(rounds: int) -> None:
+    """Seconds from `harness launch` to its first trial, beside what cannot be avoided."""
+    torch_s, ray_s, ours = [], [], []
+    for _ in range(rounds):
+        torch_s.append(_spent(f"import sys; sys.path[:0] = {sys.path!r}; import torch"))
+        ray_s.append(_spent("import ray; ray.init(address='local', num_cpus=2, include_dashboard=False)"))
+        with tempfile.TemporaryDirectory() as folder:
+            study_spec(4, Path(folder))
+            begun = datetime.now(UTC)
+            command = [sys.executable, "-m", "harness", "launch", "overhead.yaml", "--results", "r"]
+            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+            rows = ResultStore(Path(folder) / "r").trials("overhead")
+            ours.append((rows["started_at"].min() - begun).total_seconds())
+    middle = {name: statistics.median(all_) for name, all_ in (("t", torch_s), ("r", ray_s), ("o", ours))}
+    bound = 1.5 * (middle["t"] + middle["r"])
+    print(f"import torch {middle['t']:.2f} s, Ray's start {middle['r']:.2f} s, median of {rounds} rounds")
+    print(f"first trial of `harness launch` after {verdict(middle['o'], bound, ' s')}")
+
+
+def _spent(code: str) -> float:
+    """Seconds until a fresh process has run some code; its end is not counted."""
+    begun = time.perf_counter()
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{code}; print('there', flush=True)"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        while "there" not in process.stdout.readline():
+            pass
+        return time.perf_counter() - begun
+
+
+def verdict(figure: float, bound: float, unit: str = "") -> str:
+    """A figure beside its bound."""
+    return f"{figure:.2f}{unit} (at most {bound:.2f}{unit}: {'met' if figure <= bound else 'NOT MET'})"
+
+
 def main() -> None:
     """Interleave the sides and print medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=300)
     parser.add_argument("--peer-trials", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--first", action="store_true", help="time to the first trial of a launch")
     args = parser.parse_args()
+    if args.first:
+        first_trial(args.rounds)
+        return
     sides: dict[str, list[float]] = {"harness": [], "pool, same attempts": [], "pool, empty": [], "tune": []}
     with RayEngine(ClusterSpec(cpus=SLOTS)) as engine:
-        harness_side(engine, 10)  # workers import torch
         for _ in range(args.rounds):
+            harness_side(engine, 10)  # workers import torch
             sides["harness"].append(harness_side(engine, args.trials))
+            engine.release()
             sides["pool, same attempts"].append(pool_side(args.trials, real=True))
             sides["pool, empty"].append(pool_side(args.trials, real=False))
             if args.peer_trials:
@@ -178,6 +232,11 @@ def main() -> None:
             print(
                 f"{name:22s} {1000 * middle:8.1f} ms a trial ({each})   {middle / ours:6.2f} x the harness's"
             )
+    ratio = statistics.median(
+        a / b for a, b in zip(sides["harness"], sides["pool, same attempts"], strict=True)
+    )
+    print(f"a trial of the harness: {verdict(1000 * ours, 25.0, ' ms')}")
+    print(f"beside the bare pool:   {verdict(ratio, 1.15, ' x')}")
 
 
 if __name__ == "__main__":

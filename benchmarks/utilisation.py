@@ -1,8 +1,8 @@
-"""How much of two slots is training: trials of 2 s through Ray Tune, search, commits and all.
+"""How much of two slots is training: trials of half a second on the pool, search, commits and all.
 
-    python benchmarks/utilisation.py [--trials 40] [--seconds 2]
+    python benchmarks/utilisation.py [--trials 60] [--seconds 0.5]
 
-Training time over (slots x wall time) from the first attempt's start to the last one's end; at least 0.9.
+Training time over (slots x wall time) from the first attempt's end on (start-up apart): at least 0.97.
 The trials sleep, so that the figure is the harness's and not that of a shared processor.
 """
 
@@ -42,8 +42,8 @@ final: {{seeds: 1}}
 def main() -> None:
     """Run once to start the workers, once to measure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=40)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--seconds", type=float, default=0.5)
     args = parser.parse_args()
     with RayEngine(ClusterSpec(cpus=SLOTS)) as engine, tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "utilisation.yaml"
@@ -54,12 +54,13 @@ def main() -> None:
         whole = time.perf_counter() - begun
         rows = ResultStore(root).trials("utilisation")
     search = rows[rows["phase"] == "search"].sort_values("finished_at")
-    report("from the first epoch on", search, search["finished_at"].iloc[0])
+    share = report("without start-up", search, search["finished_at"].iloc[SLOTS - 1])
+    print(f"without start-up: {share:.3f} (at least 0.97: {'met' if share >= 0.97 else 'NOT MET'})")
     report("with start-up", search, search["started_at"].min())
     print(f"the whole run of {len(rows)} trials of {args.seconds:g} s on {SLOTS} slots took {whole:.1f} s")
 
 
-def report(name: str, rows: object, since: object) -> None:
+def report(name: str, rows: object, since: object) -> float:
     """Training seconds of the trials that ended after a moment, over what the slots had since."""
     import pandas as pd
 
@@ -70,6 +71,7 @@ def report(name: str, rows: object, since: object) -> None:
     wall = (last_of_each - since).total_seconds()
     share = counted["train_s"].sum() / (SLOTS * wall)
     print(f"{name:26s} {counted['train_s'].sum():7.1f} s of training in {SLOTS} x {wall:.1f} s: {share:.3f}")
+    return float(share)
 
 
 if __name__ == "__main__":

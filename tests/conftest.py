@@ -72,4 +72,5 @@ def make_study(tmp_path: Path, study_text: Callable[..., str]) -> MakeStudy:
 def ray_engine() -> Iterator[RayEngine]:
     """One local Ray cluster for all tests: two CPUs and two logical GPUs, loopback only, no dashboard."""
     with RayEngine(ClusterSpec(cpus=2, gpus=2, logical_gpus=True)) as engine:
+        engine.capacity()  # waits until Ray is there
         yield engine

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager, nullcontext
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -57,13 +59,18 @@ def launch(
     engine: EngineKind = "",
 ) -> None:
     """Run a study. Launched again it runs what is missing; trials are a total."""
-    from harness.studyfile.load import load_study
-    from harness.studyfile.plan_building import missing_baselines
 
-    spec = load_study(file, set_ or ())
-    for line in missing_baselines(spec):  # before hours of training, not after; cells cannot be added later
-        raise StudyFileError(f"{file}: cells: {line}")
-    _run(spec, cluster, results, engine, fork)
+    def load() -> StudySpec:
+        from harness.studyfile.load import load_study
+        from harness.studyfile.plan_building import missing_baselines
+
+        spec = load_study(file, set_ or ())
+        for line in missing_baselines(spec):  # not after hours of training: cells cannot be added later
+            raise StudyFileError(f"{file}: cells: {line}")
+        return spec
+
+    _validate_form(file, set_ or ())
+    _run(load, cluster, results, engine, fork, early="torch" not in sys.modules)
 
 
 def resume(
@@ -104,26 +111,62 @@ def resume(
         raise HarnessError(
             f"{path}, the study file of '{study}', now describes '{spec.name}'. Name the right one."
         )
-    _run(spec, cluster, results, engine, None)
+    _run(lambda: spec, cluster, results, engine, None)
 
 
-def _run(spec: StudySpec, cluster: str, results: str, engine: str, fork: str | None) -> None:
-    from harness.study import Study
+def _validate_form(file: Path, overrides: Sequence[str]) -> None:
+    """What can be said of a study file in a moment, before torch is imported and Ray starts."""
+    from harness.studyfile.file import StudyFile as Form
+    from harness.studyfile.overrides import apply_overrides
+    from harness.studyfile.validation import check
+    from harness.studyfile.yaml_lines import read_yaml
+
+    check(Form, apply_overrides(read_yaml(file)[0], overrides), "")
+
+
+def _run(
+    load: Callable[[], StudySpec],
+    cluster: str,
+    results: str,
+    engine: str,
+    fork: str | None,
+    *,
+    early: bool = False,
+) -> None:
+    """Run a study; ``early`` starts Ray while the study is read, which takes as long."""
     from harness.studyfile.cluster import load_cluster
     from harness.studyfile.values import EngineName
 
-    fork_of = None
-    if fork is not None:
-        fork_of, spec = spec.name, replace(spec, name=_study_name(fork))
     where = load_cluster(cluster)
     kinds = get_args(EngineName)
     if engine not in ("", *kinds):
         raise UnknownNameError("engine", engine, kinds)
-    study = Study(spec, results)
+    kind = engine or where.engine
+    early = early and kind == "ray"
+    if fork is not None:
+        _study_name(fork)
+    with ExitStack() as stack:
+        if early:
+            ray = stack.enter_context(_engine(kind, where))
+        spec = load()
+        if kind != "local":
+            console.print(f"starting Ray ({where.address or 'on this machine'}) ...")
+        runs = ray if early else stack.enter_context(_engine(kind, where))
+        summary = _drive(runs, spec, fork, cluster=cluster, results=results, engine=engine)
+    _print_summary(summary[0], summary[1], results)
+
+
+def _drive(
+    runs: Engine, spec: StudySpec, fork: str | None, *, cluster: str, results: str, engine: str
+) -> tuple[StudySpec, StudySummary]:
+    from harness.study import Study
+
+    fork_of = None
+    if fork is not None:
+        fork_of, spec = spec.name, replace(spec, name=fork)
     show = Display(spec.name)
     try:
-        with _engine(engine or where.engine, where) as runs:
-            summary = study.run(runs, fork_of=fork_of, watch=show.watch)
+        return spec, Study(spec, results).run(runs, fork_of=fork_of, watch=show.watch)
     except KeyboardInterrupt:
         again = f"harness resume {spec.name} --results {results}"
         cluster_part = "" if cluster == "local" else f" --cluster {cluster}"
@@ -134,7 +177,6 @@ def _run(spec: StudySpec, cluster: str, results: str, engine: str, fork: str | N
             soft_wrap=True,
         )
         raise
-    _print_summary(spec, summary, results)
 
 
 def _engine(kind: str, where: ClusterSpec) -> AbstractContextManager[Engine]:
@@ -143,7 +185,6 @@ def _engine(kind: str, where: ClusterSpec) -> AbstractContextManager[Engine]:
         from harness.engine.local import LocalEngine
 
         return nullcontext(LocalEngine())
-    console.print(f"starting Ray ({where.address or 'on this machine'}) ...")
     if kind == "tune":
         from harness.engine.tune import TuneEngine
 

@@ -51,11 +51,17 @@ class RayCluster:
         self.spec = spec
         self._stack = ExitStack()
         self._watch: Watch | None = None
+        self._thread: threading.Thread | None = None
+        self._there, self._over = threading.Event(), threading.Event()
+        self._heard = False
+        self._refusal: ResourceError | None = None
+        self._restore: Callable[[], None] = lambda: None
         self.log_file = ""
         self.kept_log = str(Path(_short_folder()) / f"harness-ray-{os.getpid()}.log")
 
     def __enter__(self) -> RayCluster:
         if "ray" in sys.modules and sys.modules["ray"].is_initialized():  # the user's own, in this process
+            self._heard = True
             self._watch = Watch(self.spec.address, self._alive)
             self._stack.callback(self._watch.stop)
             return self
@@ -71,16 +77,36 @@ class RayCluster:
                 joining.prepare(self.spec.address)
             else:
                 _own_environment(folder)
-            self._init(folder)
-            restore()
+            self._thread = threading.Thread(target=self._live, args=(folder,), name="ray_life", daemon=True)
+            self._thread.start()
             stack.callback(self._leave)
-            self._watch = Watch(self.spec.address, self._alive)
-            stack.callback(self._watch.stop)
-            self._stack = stack.pop_all()
+            self._restore, self._stack = restore, stack.pop_all()
         return self
+
+    def _ready(self) -> Watch:
+        """Wait until Ray is there: it starts while the study is read. Raises ResourceError if it is not."""
+        if not self._heard:
+            self._there.wait()
+            self._heard = True
+            self._restore()
+        if self._refusal is not None:
+            raise self._refusal
+        if self._watch is None:
+            self._watch = Watch(self.spec.address, self._alive)
+        return self._watch
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
+
+    def _live(self, folder: Path) -> None:
+        """Ray's life, in one thread: what Ray starts dies with the thread that started it."""
+        try:
+            self._init(folder)
+        finally:
+            self._there.set()
+        self._over.wait()
+        with suppress(Exception):  # whatever a broken Ray raises here, we are leaving
+            sys.modules["ray"].shutdown()
 
     def _init(self, folder: Path) -> None:
         import ray
@@ -101,7 +127,7 @@ class RayCluster:
                 **quiet,
             )
         except Exception as error:  # Ray raises its own, the system's and bare ones
-            raise joining.refusal(address, error) from None
+            self._refusal = joining.refusal(address, error)
 
     def _alive(self) -> list[dict[str, Any]]:
         import ray
@@ -110,8 +136,8 @@ class RayCluster:
 
     def nodes(self) -> tuple[RayNode, ...]:
         """The nodes that are alive and may hold trials. Raises ResourceError if the cluster is lost."""
+        watch = self._ready()
         self.require()
-        assert self._watch is not None, "the cluster was not entered"
         return tuple(
             RayNode(
                 str(node["NodeID"]),
@@ -119,13 +145,12 @@ class RayCluster:
                 float(node["Resources"].get("CPU", 0.0)),
                 float(node["Resources"].get("GPU", 0.0)),
             )
-            for node in self._watch.nodes()
+            for node in watch.nodes()
         )
 
     def refresh(self) -> None:
         """Ask for the nodes now."""
-        if self._watch is not None:
-            self._watch.refresh()
+        self._ready().refresh()
 
     def capacity(self) -> Capacity:
         """What the nodes hold; a cluster with ``grow`` may get more."""
@@ -134,22 +159,20 @@ class RayCluster:
 
     def require(self) -> None:
         """Raise ResourceError if Ray itself is gone: nothing can go on, everything committed is safe."""
-        if self._watch is not None and self._watch.lost:
+        watch = self._ready()
+        if watch.lost:
             raise ResourceError(
-                f"{self._watch.lost}. What was committed is safe; launch again to go on. "
-                f"Ray's log: {self.kept_log}"
+                f"{watch.lost}. What was committed is safe; launch again to go on. Ray's log: {self.kept_log}"
             )
 
     def _leave(self) -> None:
         """Shut down, but never wait long for a Ray that is half dead."""
-
-        def shut() -> None:
-            with suppress(Exception):  # whatever a broken Ray raises here, we are leaving
-                sys.modules["ray"].shutdown()
-
-        thread = threading.Thread(target=shut, name="ray_shutdown", daemon=True)
-        thread.start()
-        thread.join(LEAVE_S)
+        self._there.wait()
+        if self._watch is not None:
+            self._watch.stop()
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join(LEAVE_S)
         if self._watch is not None and self._watch.lost:
             self._watch.end_own()
 
@@ -179,7 +202,9 @@ def _own_environment(folder: Path) -> None:
         path = folder / "token"
         path.touch(mode=0o600)
         path.write_text(_token())
-        os.environ.update(RAY_AUTH_TOKEN_PATH=str(path), RAY_AUTH_MODE="token")
+        os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
+        if "ray" not in sys.modules:  # imported already, it has read its mode, and changes it by itself
+            os.environ["RAY_AUTH_MODE"] = "token"
 
 
 def _runtime_env(spec: ClusterSpec) -> dict[str, Any] | None:

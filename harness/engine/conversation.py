@@ -46,8 +46,8 @@ class Session:
         return self._message(None)
 
     def send(self, go_on: bool) -> Message:
-        """The next message; ``go_on`` False lets the attempt write its checkpoint and end."""
-        return self._message(go_on)
+        """The next message (an empty one after the end); ``go_on`` False: write a checkpoint and end."""
+        return self._message(go_on) if self._attempt is not None else Message()
 
     def stop(self) -> None:
         """Stop what still runs, as :meth:`send` False does, and drop what it says."""

@@ -10,9 +10,8 @@ import torch
 from harness.engine.base import Capacity, Director
 from harness.engine.conversation import Message, Session, hear
 from harness.errors import ResourceError
-from harness.train.attempt import ENVIRONMENT
 from harness.train.fused import run_fused
-from harness.train.task import Task
+from harness.train.task import ENVIRONMENT, Task
 from harness.trial import Phase, TrialEnd
 
 MOST_WAITING = 64

@@ -23,21 +23,25 @@ from harness.engine.placement import Node, Place, Shape, find
 from harness.engine.worker import Hello, Inspection, Worker, forwarded, inspect
 from harness.errors import ResourceError
 from harness.studyfile.values import ClusterSpec
-from harness.train.attempt import ENVIRONMENT, OUT_OF_MEMORY
-from harness.train.task import Task
+from harness.train.task import ENVIRONMENT, OUT_OF_MEMORY, Task
 from harness.trial import State, TrialEnd
 
 log = logging.getLogger("harness.engine")
 WAIT_S = 1.0
 SILENT_S = 30.0  # a worker that says nothing for so long is looked at; HARNESS_SILENT_S
 LOOK_S = 2.0
+QUICK_S = 1.0
 MANY = 8
 STARTS = 3
 
 
 @dataclass(eq=False, slots=True)
 class _Slot:
-    """A worker and what it does: it starts (no hello yet), holds a task, or is idle."""
+    """A worker and what it does: it starts (no hello yet), holds a task, or is idle.
+
+    ``ahead`` is what it was told beforehand: where epochs are short it does not wait for the verdict on one,
+    and what it trained too much is not heard.
+    """
 
     actor: Any
     shape: Shape
@@ -45,6 +49,7 @@ class _Slot:
     since: float = field(default_factory=time.monotonic)
     hello: Hello | None = None
     task: Task | None = None
+    ahead: Any = None
 
     @property
     def idle(self) -> bool:
@@ -98,8 +103,13 @@ class RayEngine:
                     return
                 self._hear()
         finally:
-            for slot in list(self._slots):
+            for slot in [slot for slot in self._slots if not slot.idle]:
                 self._drop(slot)  # what it ran is closed by the study
+
+    def release(self) -> None:
+        """Let go of the workers that are kept warm for a next run: others need the room."""
+        for slot in list(self._slots):
+            self._drop(slot)
 
     # -- what starts ----------------------------------------------------------------------------------
 
@@ -212,10 +222,13 @@ class RayEngine:
             return
         task = slot.task
         assert task is not None, "a worker speaks of its task only"
+        quick = time.monotonic() - slot.since < QUICK_S
         if hear(self._director, task, said):
-            self._wait(slot, slot.actor.go_on.remote(), self._said)
+            following = slot.ahead if slot.ahead is not None else slot.actor.go_on.remote()
+            self._wait(slot, following, self._said)
+            slot.ahead = slot.actor.go_on.remote() if quick else None
             return
-        slot.task = None
+        slot.task = slot.ahead = None
         if said.end is None:
             slot.actor.stop.remote()
         elif said.end.reason == ENVIRONMENT:

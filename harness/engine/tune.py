@@ -17,7 +17,7 @@ from harness.engine.cluster import RayCluster
 from harness.errors import ResourceError
 from harness.scratch import scratch_folder
 from harness.studyfile.values import ClusterSpec
-from harness.train.attempt import OUT_OF_MEMORY
+from harness.train.task import OUT_OF_MEMORY
 
 if TYPE_CHECKING:
     from harness.engine.tune_parts import Ask

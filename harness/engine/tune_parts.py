@@ -17,8 +17,7 @@ from harness.engine.base import WORKER_DIED, Director
 from harness.engine.conversation import Message, Session, hear
 from harness.engine.worker import BATCH_S
 from harness.errors import HarnessError, ResourceError
-from harness.train.attempt import ENVIRONMENT, OUT_OF_MEMORY
-from harness.train.task import Task
+from harness.train.task import ENVIRONMENT, OUT_OF_MEMORY, Task
 from harness.trial import State, TrialEnd
 
 

@@ -18,8 +18,7 @@ from harness.study.cell_phases import CellRun, Trial
 from harness.study.curve import curve_of, main_stages
 from harness.study.ledger import Ledger, Open
 from harness.studyfile.values import StudySpec
-from harness.train.attempt import OUT_OF_MEMORY
-from harness.train.task import Task
+from harness.train.task import OUT_OF_MEMORY, Task
 from harness.trial import EpochRow, Phase, Resources, State, TrialEnd
 
 FLUSH_S = 10.0

@@ -11,7 +11,7 @@ from harness.store.results import ResultStore
 from harness.study.cell_phases import Trial
 from harness.study.curve import StageValue, curve_of, main_stages
 from harness.studyfile.values import StudySpec
-from harness.train.attempt import OUT_OF_MEMORY
+from harness.train.task import OUT_OF_MEMORY
 from harness.trial import Phase, State, TrialSpec
 
 _COLUMNS = (

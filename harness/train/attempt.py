@@ -20,11 +20,9 @@ from harness.neurons.kernels import choice
 from harness.train import metadata
 from harness.train.loop import TrialLoop
 from harness.train.probes import ASSUMPTIONS
-from harness.train.task import Task
+from harness.train.task import ENVIRONMENT, OUT_OF_MEMORY, Task
 from harness.trial import Report, State, TrialEnd
 
-OUT_OF_MEMORY = "out-of-memory"
-ENVIRONMENT = "environment"
 _DEVICE_FULL = ("CUDA out of memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
 _HOST_FULL = ("can't allocate memory", "Cannot allocate memory")
 

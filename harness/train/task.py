@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 
 from harness.trial import Resources, TrialSpec
 
+# Reasons of an end that are more than a failure of the trial.
+OUT_OF_MEMORY = "out-of-memory"
+ENVIRONMENT = "environment"
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
