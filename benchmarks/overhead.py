@@ -214,7 +214,7 @@ def main() -> None:
         first_trial(args.rounds)
         return
     sides: dict[str, list[float]] = {"harness": [], "pool, same attempts": [], "pool, empty": [], "tune": []}
-    with RayEngine(ClusterSpec(cpus=SLOTS)) as engine:
+    with RayEngine(ClusterSpec(cpus=SLOTS), keep=True) as engine:
         for _ in range(args.rounds):
             harness_side(engine, 10)  # workers import torch
             sides["harness"].append(harness_side(engine, args.trials))

@@ -66,8 +66,10 @@ class RayEngine:
     Raises ResourceError where there is no cluster, when Ray is gone, and when no usable node remains.
     """
 
-    def __init__(self, cluster: ClusterSpec) -> None:
+    def __init__(self, cluster: ClusterSpec, *, keep: bool = False) -> None:
+        """``keep``: idle workers outlive a run, for a next one, and hold their room until :meth:`release`."""
         self.cluster = RayCluster(cluster)
+        self._keep = keep
         self._silent_s = float(os.environ.get("HARNESS_SILENT_S", SILENT_S))
         self._nodes: dict[str, Node] = {}
         self._unfit: dict[str, str] = {}
@@ -103,11 +105,11 @@ class RayEngine:
                     return
                 self._hear()
         finally:
-            for slot in [slot for slot in self._slots if not slot.idle]:
+            for slot in [slot for slot in self._slots if not (self._keep and slot.idle)]:
                 self._drop(slot)  # what it ran is closed by the study
 
     def release(self) -> None:
-        """Let go of the workers that are kept warm for a next run: others need the room."""
+        """Let go of the workers that were kept for a next run."""
         for slot in list(self._slots):
             self._drop(slot)
 
