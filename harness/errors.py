@@ -109,7 +109,7 @@ class TrialError(HarnessError):
 
 
 class NonFiniteError(TrialError):
-    """The loss or a validation metric is not finite; raised before the update."""
+    """The loss or a validation metric is not finite; nothing trained after it is kept."""
 
     reason = "non-finite"
 

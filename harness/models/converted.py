@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
@@ -28,16 +28,35 @@ from harness.neurons.if_ import IF
 Recipe = Literal["max", "99.9%", "99%", "balanced"]
 
 
-class HalfIF(IF):
-    """Integrate-and-fire with soft reset that starts half way to its threshold."""
+CHUNK_STEPS = 16
+"""Timesteps held at once: as many as a batch at T = 32 needed half of."""
 
-    name = "half-if"
+
+class CarriedIF(IF):
+    """Integrate-and-fire with soft reset that begins where ``carried`` left it, step by step.
+
+    ``carried`` None is rest: :class:`Converted` sets it before the first chunk of a sequence; ``walked``
+    counts the steps since then.
+    """
+
+    carried: Tensor | None = None
+    walked = 0
 
     def forward(self, x_tb: Tensor) -> Tensor:
-        """Spikes (T, B, ...): half the threshold enters with the first step."""
-        x_tb = x_tb.clone()
-        x_tb[0] += 0.5 * self.v_threshold
-        return super().forward(x_tb)
+        """Spikes (T, B, ...)."""
+        state = self.initial_state(x_tb[0]) if self.carried is None else (self.carried,)
+        out_tb = torch.empty_like(x_tb)
+        for t, x_b in enumerate(x_tb):
+            out_tb[t], state = self.step(x_b, state)
+        self.carried = state[0]
+        self.walked += len(x_tb)
+        return out_tb
+
+
+class HalfIF(CarriedIF):
+    """The same, starting half way to its threshold."""
+
+    name = "half-if"
 
     def initial_state(self, x_b: Tensor) -> tuple[Tensor, ...]:
         """Half the threshold."""
@@ -104,11 +123,14 @@ def _chain(pairs: Iterable[tuple[nn.Module, ...]]) -> list[nn.Module]:
 
 
 class Converted(nn.Module):
-    """A converted network over (T, B, ...): logits are the mean of the outputs of T steps."""
+    """A converted network over (T, B, ...): logits are the mean of the outputs of T steps.
 
-    def __init__(self, graph: nn.Module) -> None:
+    T is walked in chunks with the membranes carried on: equal to one pass, and the memory of a chunk.
+    """
+
+    def __init__(self, graph: nn.Module, chunk: int = CHUNK_STEPS) -> None:
         super().__init__()
-        self.graph = graph
+        self.graph, self.chunk = graph, chunk
 
     def forward(self, x_tb: Tensor, length: Tensor | None = None) -> Tensor:
         """Logits (B, classes)."""
@@ -116,8 +138,26 @@ class Converted(nn.Module):
 
     def outputs(self, x_tb: Tensor) -> Tensor:
         """The readout of every step, (T, B, classes)."""
-        out: Tensor = self.graph(x_tb.contiguous())
-        return out
+        out_tbk: Tensor | None = None
+        with self._from_rest():
+            for start, part in zip(range(0, len(x_tb), self.chunk), x_tb.split(self.chunk), strict=True):
+                out: Tensor = self.graph(part.contiguous())
+                if out_tbk is None:  # made once: small blocks kept between large ones fragment the heap
+                    out_tbk = out.new_empty(len(x_tb), *out.shape[1:])
+                out_tbk[start : start + len(out)] = out
+        assert out_tbk is not None
+        return out_tbk
+
+    @contextlib.contextmanager
+    def _from_rest(self) -> Iterator[None]:
+        nodes = [module for module in self.graph.modules() if isinstance(module, CarriedIF)]
+        for node in nodes:
+            node.carried, node.walked = None, 0
+        try:
+            yield
+        finally:
+            for node in nodes:
+                node.carried = None
 
     def forward_by_step(self, x_tb: Tensor) -> Tensor:
         """Logits after 1, 2, ... T steps, (T, B, classes)."""
@@ -148,5 +188,5 @@ def convert(plain: nn.Module, calibration: Iterable[Tensor], recipe: Recipe) -> 
         if isinstance(module, neuron.IFNode | neuron.HalfThresholdIFNode):
             half = isinstance(module, neuron.HalfThresholdIFNode)
             params = SpikeParams(v_threshold=float(module.v_threshold), reset="soft")
-            graph.set_submodule(name, HalfIF(params) if half else IF(params))
+            graph.set_submodule(name, HalfIF(params) if half else CarriedIF(params))
     return Converted(graph)

@@ -50,7 +50,6 @@ class LinearSynapses(nn.Module):
         self, inputs: int, outputs: int, generator: torch.Generator | None, sparsity: float = 0.0
     ) -> None:
         super().__init__()
-        self.fan_out = outputs * (1.0 - sparsity)
         bound = math.sqrt(6.0 / inputs)
         self.weight = nn.Parameter(torch.empty(outputs, inputs))
         nn.init.uniform_(self.weight, -bound, bound, generator=generator)
@@ -58,6 +57,11 @@ class LinearSynapses(nn.Module):
         if sparsity > 0.0:
             self.mask = (torch.rand(outputs, inputs, generator=generator) > sparsity).float()
         self.constrain()
+
+    @property
+    def fan_out(self) -> Tensor:
+        """Synaptic operations that one spike of each input causes, (I,)."""
+        return torch.count_nonzero(self.weight.detach(), dim=0)
 
     @torch.no_grad()
     def constrain(self) -> None:

@@ -15,10 +15,11 @@ import torch
 
 from harness.contracts.registry import load_plugins
 from harness.errors import DataError, HarnessError, ResourceError, StoreError, StudyFileError, TrialError
-from harness.layers.malloc import keep_freed_memory
+from harness.layers.malloc import keep_freed_memory, release_freed_memory
 from harness.neurons.kernels import choice
 from harness.train import metadata
 from harness.train.loop import TrialLoop
+from harness.train.peak import Peak
 from harness.train.probes import ASSUMPTIONS
 from harness.train.task import ENVIRONMENT, OUT_OF_MEMORY, Task
 from harness.trial import Report, State, TrialEnd
@@ -37,12 +38,13 @@ def run_attempt(
     ends INTERRUPTED with reason ``environment``: it says nothing of the trial.
     """
     begun = datetime.now(UTC)
-    device = torch.device("cpu")
+    device, peak = torch.device("cpu"), None
     try:
         device = clean_device(task)
+        peak = Peak(device)
         load_plugins(task.plugins)
         loop = make(task, device)
-        end = yield from _with_machine(loop.run(), _machine(task, device))
+        end = yield from _with_machine(loop.run(), task, device, peak)
     except (StoreError, DataError, ResourceError, StudyFileError) as error:
         end = TrialEnd(State.INTERRUPTED, ENVIRONMENT, str(error))
     except TrialError as error:
@@ -55,7 +57,9 @@ def run_attempt(
         end = TrialEnd(State.INTERRUPTED, ENVIRONMENT, _line(error))
     except Exception as error:  # a trial is code of strangers: whatever it raises is its row's reason
         end = _failure(error)
-    machine = {**_machine(task, device), "started_at": begun}
+    machine = {**_machine(task, device, peak), "started_at": begun}
+    if peak is not None:
+        peak.close()
     return replace(end, metadata={**machine, **end.metadata})
 
 
@@ -78,13 +82,14 @@ def _full(error: Exception) -> str | None:
 
 
 def _with_machine(
-    run: Generator[Report, bool, TrialEnd], machine: dict[str, Any]
+    run: Generator[Report, bool, TrialEnd], task: Task, device: torch.device, peak: Peak
 ) -> Generator[Report, bool, TrialEnd]:
-    """The same reports, their ends completed by what the machine is."""
+    """The same reports, their ends completed by what the machine is and gave so far."""
     go_on = True
     try:
         report = next(run)
         while True:
+            machine = _machine(task, device, peak)
             so_far = replace(report.so_far, metadata={**machine, **report.so_far.metadata})
             go_on = yield replace(report, so_far=so_far)
             report = run.send(go_on)
@@ -117,10 +122,10 @@ def clean_device(task: Task) -> torch.device:
         )
     if not (torch.cuda.is_available() and task.resources.gpus > 0):
         keep_freed_memory()
+        release_freed_memory()  # else the next trial's peak hides in what this one left
         return torch.device("cpu")
     device = torch.device("cuda", 0)
     torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(device)
     share = 1.0 if task.exclusive else min(1.0, task.resources.gpus)
     torch.cuda.set_per_process_memory_fraction(share, device)
     torch.backends.cudnn.deterministic = True
@@ -128,13 +133,13 @@ def clean_device(task: Task) -> torch.device:
     return device
 
 
-def _machine(task: Task, device: torch.device) -> dict[str, Any]:
+def _machine(task: Task, device: torch.device, peak: Peak | None) -> dict[str, Any]:
     return {
         "device": device.type,
         "device_name": metadata.device_name(device),
         "cpus": task.resources.cpus,
         "gpu_share": task.resources.gpus,
-        "peak_mib": metadata.peak_mib(device),
+        "peak_mib": None if peak is None else peak.mib(),
         "pid": os.getpid(),
         "node": socket.gethostname(),
         "threads": torch.get_num_threads(),

@@ -48,6 +48,6 @@ class Clocks:
 
     def restore(self, state: dict[str, float]) -> None:
         """Continue from a checkpoint."""
-        self.seconds.update(state)
+        self.seconds = {name: float(state[name]) for name in self.seconds}
         self._wall_before = float(state["wall"])
         self._begun = time.perf_counter()

@@ -13,6 +13,8 @@ from harness.train.metrics import gather, score
 from harness.train.probes import Probe
 
 PROBE_SAMPLES = 256
+TIMESTEPS = "timesteps"
+"""T as simulated; absent where nothing in the network has a state."""
 
 
 def batches(split: Split, size: int, device: torch.device) -> Iterator[Batch]:
@@ -49,6 +51,8 @@ def evaluate(
         found = score(card, gather(outputs), gather(targets))
         found["loss"] = loss / seen
         found |= counter.metrics()
+        if counter.timesteps:
+            found[TIMESTEPS] = float(counter.timesteps)
         found |= learner.extra_metrics(lambda: batches(split, size, device))
     learner.model.train()
     return found

@@ -12,15 +12,17 @@ from torch import nn
 
 from harness.contracts import registry
 from harness.contracts.data import DatasetCard, Split
-from harness.contracts.pipeline import Job, Learner, Stage
-from harness.errors import NonFiniteError, TrialError
-from harness.ids import content_id, derive_seed
+from harness.contracts.pipeline import Job, Stage
+from harness.errors import TrialError
+from harness.ids import derive_seed
 from harness.store.checkpoints import Checkpoints
 from harness.train.access import Access
 from harness.train.clocks import Clocks
-from harness.train.evaluate import evaluate
+from harness.train.evaluate import TIMESTEPS, evaluate
 from harness.train.forecast_metrics import BY_VARIATE
 from harness.train.progress import Progress
+from harness.train.stages import adopt, publish
+from harness.train.steps import Steps
 from harness.train.task import Task
 from harness.trial import COSTS, DatasetRef, EpochRow, Phase, Report, State, TrialEnd
 
@@ -36,15 +38,20 @@ class TrialLoop:
         self.checkpoints = Checkpoints(task.root, task.study)
         self.access = Access(self.spec.dataset, self.spec.phase)
         self.card = self.access.card
-        pipeline = registry.pipeline(self.spec.pipeline)()
+        self.pipeline = pipeline = registry.pipeline(self.spec.pipeline)()
         self.params = pipeline.build_params(self.spec.param_values())
         self.stages = pipeline.stages(self.params, self.spec.epochs, self.spec.seed)
         with self.clocks.running("prepare"):
             self._open_splits()
             self.data_metadata = self.access.metadata()
+        self._make()
+
+    def _make(self) -> None:
+        """The network as it begins, nothing measured yet."""
         torch.manual_seed(derive_seed(self.spec.seed, "init"))
         with self.clocks.running("prepare"):
-            self.learner = pipeline.learner(self._job(self.splits[self.spec.dataset.name][0]))
+            self.learner = self.pipeline.learner(self._job(self.splits[self.spec.dataset.name][0]))
+        self.steps = Steps(self.learner, self.params, self.device)
         self.progress = Progress()
         if getattr(self.params, "compile", False):
             self.learner.model.compile()
@@ -78,7 +85,7 @@ class TrialLoop:
             stage = self.stages[self.progress.stage]
             if self.progress.epoch == 0:
                 self.learner.begin(stage)
-                if self._adopt(stage):
+                if adopt(self, stage):
                     self._leave(stage)
                     continue
             while self.progress.epoch < stage.epochs:
@@ -88,7 +95,7 @@ class TrialLoop:
                     self._checkpoint()
                     return self._end(State.PRUNED, "pruned")
                 self._checkpoint_if_due()
-            self._publish(stage)
+            publish(self, stage)
             self._leave(stage)
         return self._end(State.COMPLETE, "")
 
@@ -113,6 +120,7 @@ class TrialLoop:
         with self.clocks.running("eval"):
             measured = evaluate(self.learner, valid, card, self.params.batch_size)
         measured |= self.learner.epoch_metrics()
+        self.progress.timesteps = measured.pop(TIMESTEPS, None)
         measured["parameters"] = float(trainable(self.learner.model))
         progress.epoch, progress.done = epoch + 1, progress.done + 1
         rows = [] if loss is None else [self._row(stage, "train", "loss", loss)]
@@ -136,52 +144,8 @@ class TrialLoop:
         """One pass; the mean loss, None where the learner fits in closed form."""
         if self.learner.fit(train):
             return None
-        size = self.params.batch_size
         order = np.random.default_rng(derive_seed(self.spec.seed, "order", stage.name, epoch))
-        index = order.permutation(len(train))
-        total = torch.zeros((), device=self.device)
-        for start in range(0, len(index), size):
-            batch = train.batch(index[start : start + size]).to(self.device)
-            total += self._step(batch) * len(batch)
-        return float(total) / len(index)
-
-    def _step(self, batch: Any) -> torch.Tensor:
-        precision = getattr(self.params, "precision", "fp32")
-        dtype = {"fp32": None, "bf16": torch.bfloat16, "amp": torch.float16}[precision]
-        if self.device.type == "cpu" and dtype is torch.float16:
-            dtype = torch.bfloat16  # CPUs train no half precision; amp means bf16 there
-        for optimizer in self.learner.optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None):
-            loss = self.learner.loss(batch)
-        if not torch.isfinite(loss):
-            raise NonFiniteError(
-                f"training loss is {loss.item()} in epoch {self.progress.done + 1}, before its update"
-            )
-        scaler = self._scaler(dtype)
-        (loss if scaler is None else scaler.scale(loss)).backward()
-        clip = getattr(self.params, "grad_clip", 0.0)
-        for optimizer in self.learner.optimizers:
-            if scaler is not None and clip:
-                scaler.unscale_(optimizer)
-        if clip:
-            nn.utils.clip_grad_norm_(self.learner.model.parameters(), clip)
-        for optimizer in self.learner.optimizers:
-            if scaler is None:
-                optimizer.step()
-            else:
-                scaler.step(optimizer)
-        if scaler is not None:
-            scaler.update()
-        self.learner.after_step()
-        return loss.detach()
-
-    def _scaler(self, dtype: torch.dtype | None) -> torch.amp.GradScaler | None:
-        if dtype is not torch.float16:
-            return None
-        if not hasattr(self, "_grad_scaler"):
-            self._grad_scaler = torch.amp.GradScaler(self.device.type)
-        return self._grad_scaler
+        return self.steps.one_pass(train, order.permutation(len(train)), epoch=self.progress.done + 1)
 
     def _legacy(self, stage: Stage) -> Rows:
         """Test metrics of an epoch under names nothing may select by; the final phase only, if asked for."""
@@ -214,48 +178,6 @@ class TrialLoop:
         self.progress.stage += 1
         self.progress.epoch = 0
 
-    def _adopt(self, stage: Stage) -> bool:
-        """Take a shared artifact over, with its curve, and pay its training time in the total."""
-        if stage.artifact is None or stage.epochs == 0:
-            return False
-        with self.clocks.running("checkpoint"):
-            found = self.checkpoints.load_artifact(self._artifact_id(stage))
-        if found is None:
-            return False
-        self.learner.load_state_dict(found["learner"])
-        progress = self.progress
-        progress.inherited_s += found["train_s"]
-        progress.inherited_cpu_s += found["train_cpu_s"]
-        progress.stage_train_s[stage.name] = found["train_s"]
-        if stage.pretrain:
-            progress.pretrain_s += found["train_s"]
-            progress.pretrain_cpu_s += found["train_cpu_s"]
-        progress.done += stage.epochs
-        return True
-
-    def _publish(self, stage: Stage) -> None:
-        if stage.artifact is None or stage.epochs == 0:
-            return
-        with self.clocks.running("checkpoint"):
-            mine = [row for row in self.progress.rows if row.stage == stage.name]
-            cpu = mine[-1].train_cpu_s - self._before(stage) if mine else 0.0
-            self.checkpoints.save_artifact(
-                self._artifact_id(stage),
-                {
-                    "learner": self.learner.state_dict(),
-                    "train_s": self.progress.stage_train_s.get(stage.name, 0.0),
-                    "train_cpu_s": cpu,
-                },
-            )
-
-    def _artifact_id(self, stage: Stage) -> str:
-        ref = self.spec.dataset if stage.dataset is None else DatasetRef(stage.dataset)
-        return artifact_id(stage, {**ref.content(), "revision": self.cards[ref.name].revision})
-
-    def _before(self, stage: Stage) -> float:
-        earlier = [row.train_cpu_s for row in self.progress.rows if row.stage != stage.name]
-        return earlier[-1] if earlier else 0.0
-
     def _checkpoint_if_due(self) -> None:
         every = self.task.checkpoint_every
         if every and self.progress.done % every == 0:
@@ -268,22 +190,30 @@ class TrialLoop:
                 "learner": self.learner.state_dict(),
                 "progress": self.progress.state(),
                 "clocks": self.clocks.state(),
+                "scaler": self.steps.state(),
             }
             self.checkpoints.save(self.spec.id, state)
 
     def _resume(self) -> bool:
+        """Continue from the checkpoint; a checkpoint that does not fit costs its epochs, never the trial."""
         with self.clocks.running("checkpoint"):
             found = self.checkpoints.load(self.spec.id)
         if found is None or found.get("trial") != self.spec.id:
             return False
-        self.progress = Progress.restore(found["progress"])
-        for stage in self.stages[: self.progress.stage]:  # the network takes the form it had
-            self.learner.begin(stage)
-        if self.progress.stage < len(self.stages):
-            self.learner.begin(self.stages[self.progress.stage])
-        self.learner.load_state_dict(found["learner"])
-        self.clocks.restore(found["clocks"])
+        try:
+            self._restore(found)
+        except Exception:  # what strange keys and shapes raise is of many types, and all mean: start afresh
+            self._make()
+            return False
         return bool(self.progress.rows)
+
+    def _restore(self, found: Mapping[str, Any]) -> None:
+        self.progress = Progress.restore(found["progress"])
+        for stage in self.stages[: self.progress.stage + 1]:  # the network takes the form it had
+            self.learner.begin(stage)
+        self.learner.load_state_dict(found["learner"])
+        self.steps.restore(found["scaler"])
+        self.clocks.restore(found["clocks"])
 
     # -- the end ------------------------------------------------------------------------------------
 
@@ -339,6 +269,7 @@ class TrialLoop:
             "inherited_cpu_s": self.progress.inherited_cpu_s,
             "best_train_s": self.progress.best_train_s,
             "parameters": trainable(self.learner.model),
+            "timesteps": self.progress.timesteps,
             "splits": {"train": train.digest, "valid": valid.digest},
             "data": self.data_metadata,
             **{name: at_best.get(name) for name in COSTS if name not in ("parameters", "train_s")},
@@ -348,14 +279,3 @@ class TrialLoop:
 def trainable(model: nn.Module) -> int:
     """The number of trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
-def artifact_id(stage: Stage, dataset: Mapping[str, Any]) -> str:
-    """The identity of a shared artifact: its data, and the content that the stage declares."""
-    content = dict(stage.artifact or ())
-    return content_id(
-        {"stage": stage.name, "epochs": stage.epochs, "dataset": dict(dataset), "content": content}
-    )
-
-
-__all__ = ["Learner", "TrialLoop", "artifact_id", "trainable"]

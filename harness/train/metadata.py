@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import platform
-import resource
 import subprocess
 from pathlib import Path
 
@@ -69,10 +68,3 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     return cpu_name()
-
-
-def peak_mib(device: torch.device) -> float:
-    """Peak memory in MiB: allocated on the GPU, or resident of the process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -30,6 +30,7 @@ class Progress:
     best_train_s: float = 0.0
     best_costs: dict[str, float] = field(default_factory=dict)
     best_state: dict[str, Any] | None = None
+    timesteps: float | None = None
 
     def state(self) -> dict[str, Any]:
         """Plain values and tensors for a checkpoint."""
@@ -38,8 +39,11 @@ class Progress:
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Progress:
-        """The progress that :meth:`state` saved."""
-        values = dict(state)
+        """The progress that :meth:`state` saved. Raises TypeError and KeyError for anything else."""
+        values, blank = dict(state), cls()
+        for name in set(cls.__slots__) - {"rows", "best_state", "timesteps", "best_values"}:
+            if type(values[name]) is not type(getattr(blank, name)):
+                raise TypeError(f"{name} is {values[name]!r}")
         values["rows"] = [EpochRow(*row) for row in values["rows"]]
         values["best_values"] = tuple(values["best_values"])
         return cls(**values)

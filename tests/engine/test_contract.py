@@ -58,7 +58,7 @@ class TestContract:
         ("mode", "reason", "words"),
         [
             ("raise", "error", "RuntimeError: a toy broke"),
-            ("nan", "non-finite", "before its update"),
+            ("nan", "non-finite", "in step 1 of epoch 1"),
             ("oom", "out-of-memory", "no room for a toy"),
         ],
     )

@@ -13,6 +13,7 @@ import torch
 from harness.contracts.data import DatasetCard
 from harness.contracts.registry import load_plugins
 from harness.errors import DataError, NonFiniteError
+from harness.store.checkpoints import Checkpoints
 from harness.train.access import Access, ProtocolError
 from harness.train.attempt import run_attempt
 from harness.train.metrics import score
@@ -95,6 +96,43 @@ def test_a_broken_checkpoint_starts_afresh(tmp_path: Path) -> None:
     assert end is not None
     assert end.state is State.COMPLETE
     assert numbers(resumed) == numbers(whole)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"learner": {}},
+        {"progress": {}},
+        {"clocks": {}},
+        {"learner": {"model": {"other": torch.ones(2)}, "optimizers": [], "schedulers": []}},
+        {"progress": None},
+        {"clocks": {"train": "x"}},
+    ],
+)
+def test_a_checkpoint_with_other_keys_costs_its_epochs_alone(tmp_path: Path, damage: dict[str, Any]) -> None:
+    whole, _ = run(make_task(tmp_path / "a"))
+    task = make_task(tmp_path / "b")
+    run(task, 4)
+    kept = Checkpoints(tmp_path / "b", "s")
+    state = kept.load(task.spec.id)
+    assert state is not None
+    kept.save(task.spec.id, {**state, **damage})
+    resumed, end = run(task)
+    assert end is not None
+    assert end.state is State.COMPLETE
+    assert numbers(resumed) == numbers(whole)
+
+
+def test_an_artifact_that_does_not_fit_is_trained_again(tmp_path: Path) -> None:
+    task = make_task(tmp_path, pretrain_epochs=3)
+    whole, _ = run(task)
+    (path,) = (tmp_path / "artifacts").iterdir()
+    Checkpoints(tmp_path, "s").save_artifact(path.stem, {"learner": {}, "train_s": 1.0, "train_cpu_s": 1.0})
+    rows, end = run(replace(task, attempt=2, spec=replace(task.spec, epochs=4)))
+    assert end is not None
+    assert (end.state, end.inherited_s) == (State.COMPLETE, 0.0)
+    first = [row for row in rows if row.stage == "pretrain"]
+    assert numbers(first) == numbers([row for row in whole if row.stage == "pretrain"])
 
 
 def test_a_shared_stage_is_trained_once_and_paid_by_all(tmp_path: Path) -> None:

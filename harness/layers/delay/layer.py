@@ -109,10 +109,9 @@ class DelayLayer(nn.Module):
             self.register_buffer("position", whole_positions(drawn, taps))
 
     @property
-    def fan_out(self) -> float:
-        """Synaptic operations that one input spike causes."""
-        first = self.spec.taps if self.spec.kind == "dense" else self.spec.elements
-        return self.spec.outputs * first * (1.0 - self.spec.sparsity)
+    def fan_out(self) -> Tensor:
+        """Synaptic operations that one spike of each input causes, (I,); the same in every backend."""
+        return torch.count_nonzero(self.weight.detach(), dim=(0, 1))
 
     @torch.no_grad()
     def constrain(self) -> None:
