@@ -11,7 +11,7 @@ from harness.ids import content_id
 from harness.space import Params, Scalar
 
 Items = tuple[tuple[str, Any], ...]
-COSTS = ("spikes", "synops", "energy_nj", "firing_rate", "parameters", "train_s")
+COSTS = ("spikes", "synops", "energy_nj", "firing_rate", "parameters", "train_s", "total_s", "peak_mib")
 """Metrics of what a network costs, not of how good it is: less is better, and nothing is chance."""
 
 
@@ -34,8 +34,12 @@ class State(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether a trial in this state never runs again."""
-        return self in (State.COMPLETE, State.PRUNED, State.FAILED)
+        """Whether a trial in this state runs again only if a user asks for it."""
+        return self.value in FINAL_STATES
+
+
+FINAL_STATES = ("COMPLETE", "PRUNED", "FAILED")
+"""The states of attempts that have ended. The last attempt of a trial says where the trial stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +111,8 @@ class TrialSpec:
 class EpochRow:
     """One measured number: ``epoch`` counts from 1 over all stages, clocks are cumulative seconds.
 
-    ``train_s`` is the training clock after that epoch, of this trial, over all its attempts;
-    ``total_s`` adds what a shared pretrained artifact cost its first owner.
+    ``train_s`` is the trial's own training clock after that epoch, over all its attempts; ``inherited_s`` is
+    what shared pretrained artifacts that it took over cost their first owner, and the total is their sum.
     """
 
     epoch: int
@@ -120,6 +124,8 @@ class EpochRow:
     train_cpu_s: float
     eval_s: float
     wall_s: float
+    inherited_s: float = 0.0
+    inherited_cpu_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,7 @@ class TrialEnd:
     test: tuple[tuple[str, float], ...] = ()
     stage_train_s: tuple[tuple[str, float], ...] = ()
     inherited_s: float = 0.0
+    inherited_cpu_s: float = 0.0
     train_s: float = 0.0
     train_cpu_s: float = 0.0
     eval_s: float = 0.0

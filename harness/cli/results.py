@@ -13,8 +13,8 @@ from harness.cli.console import console, pipe, stderr
 from harness.cli.options import DEFAULT_RESULTS, Results, StudyName, Trust
 from harness.errors import HarnessError, UnknownNameError
 from harness.guard import csv_text
-from harness.store.merging import FINAL
 from harness.store.results import ResultStore
+from harness.trial import FINAL_STATES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,7 +118,7 @@ def _launches(store: ResultStore, study: str) -> pd.DataFrame:
 
 def _scored(trials: pd.DataFrame) -> list[str]:
     """The trials whose epochs a board may show: of a cell without finished final seeds, all."""
-    final = trials[(trials["phase"] == "final") & trials["state"].isin(FINAL)]
+    final = trials[(trials["phase"] == "final") & trials["state"].isin(FINAL_STATES)]
     others = trials[~trials["cell"].isin(set(final["cell"]))]
     return [*final["trial_id"], *others["trial_id"]]
 

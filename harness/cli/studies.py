@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -20,7 +19,7 @@ from harness.errors import HarnessError, StudyFileError, UnknownNameError
 
 if TYPE_CHECKING:
     from harness.engine.base import Engine
-    from harness.study import StudySummary
+    from harness.study import Study, StudySummary
     from harness.study.director import StudyDirector
     from harness.studyfile.values import ClusterSpec, StudySpec
 
@@ -70,7 +69,7 @@ def launch(
         return spec
 
     _validate_form(file, set_ or ())
-    _run(load, cluster, results, engine, fork, early="torch" not in sys.modules)
+    _run(load, cluster, results, engine, fork=fork, early="torch" not in sys.modules)
 
 
 def resume(
@@ -80,38 +79,23 @@ def resume(
     set_: Set = None,
     engine: EngineKind = "",
     trust: Trust = False,
+    retry: Annotated[
+        str, typer.Option("--retry", help="'failed' runs every failed trial again; a trial's id that one.")
+    ] = "",
 ) -> None:
     """Go on with a study: interrupted trials run again with the same parameters."""
     from harness.store.results import ResultStore
+    from harness.study.stored import stored_spec
     from harness.studyfile.load import load_study
 
-    overrides = list(set_ or ())
     path = Path(study)
-    named = path.is_file()
-    if not named:
-        store = ResultStore(results)
-        launches = store.studies(study)
-        if launches.empty:
-            names = store.study_names()
-            if path.suffix in (".yaml", ".yml"):
-                raise HarnessError(f"there is no study file {study}.")
-            raise UnknownNameError(f"study in {results}", study, names)
-        last = launches.sort_values("launch").iloc[-1]
-        path = Path(json.loads(str(last["protocol"]))["path"])
-        said = [line.removeprefix("# --set ") for line in str(last["text"]).splitlines()]
-        kept = [line for line, raw in zip(said, str(last["text"]).splitlines(), strict=True) if line != raw]
-        overrides = kept + overrides
-        if not path.is_file():
-            raise HarnessError(
-                f"the study file of '{study}' was {path}, which is gone. "
-                "Name the file: harness resume FILE (its text is in the studies table)."
-            )
-    spec = load_study(path, overrides, trusted=named or trust)
-    if not named and spec.name != study:
-        raise HarnessError(
-            f"{path}, the study file of '{study}', now describes '{spec.name}'. Name the right one."
-        )
-    _run(lambda: spec, cluster, results, engine, None)
+    if path.is_file():
+        spec = load_study(path, set_ or ())
+    elif path.suffix in (".yaml", ".yml"):
+        raise HarnessError(f"there is no study file {study}.")
+    else:
+        spec = stored_spec(ResultStore(results), study, set_ or (), trusted=trust)
+    _run(lambda: spec, cluster, results, engine, retry=retry)
 
 
 def _validate_form(file: Path, overrides: Sequence[str]) -> None:
@@ -129,8 +113,9 @@ def _run(
     cluster: str,
     results: str,
     engine: str,
-    fork: str | None,
     *,
+    fork: str | None = None,
+    retry: str = "",
     early: bool = False,
 ) -> None:
     """Run a study; ``early`` starts Ray while the study is read, which takes as long."""
@@ -149,31 +134,38 @@ def _run(
         if early:
             ray = stack.enter_context(_engine(kind, where))
         spec = load()
+        from harness.study import Study  # with torch: while Ray starts
+
         if kind != "local":
             console.print(f"starting Ray ({where.address or 'on this machine'}) ...")
         runs = ray if early else stack.enter_context(_engine(kind, where))
-        summary = _drive(runs, spec, fork, cluster=cluster, results=results, engine=engine)
-    _print_summary(summary[0], summary[1], results)
+        fork_of = None
+        if fork is not None:
+            fork_of, spec = spec.name, replace(spec, name=fork)
+        again = _again(spec.name, cluster, results, engine)
+        summary = _drive(Study(spec, results), runs, fork_of, retry, again)
+    _print_summary(spec, summary, results)
 
 
-def _drive(
-    runs: Engine, spec: StudySpec, fork: str | None, *, cluster: str, results: str, engine: str
-) -> tuple[StudySpec, StudySummary]:
-    from harness.study import Study
+def _again(study: str, cluster: str, results: str, engine: str) -> str:
+    """The command that goes on with a study."""
+    cluster_part = "" if cluster == "local" else f" --cluster {cluster}"
+    engine_part = f" --engine {engine}" if engine else ""
+    return f"harness resume {study} --results {results}{cluster_part}{engine_part}"
 
-    fork_of = None
-    if fork is not None:
-        fork_of, spec = spec.name, replace(spec, name=fork)
-    show = Display(spec.name)
+
+def _drive(study: Study, runs: Engine, fork_of: str | None, retry: str, again: str) -> StudySummary:
+    """Run a study with its display; a stop says what is safe and how to go on."""
+    name, results = study.spec.name, study.store.files.root
+    for line in study.before():
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    show = Display(name)
     try:
-        return spec, Study(spec, results).run(runs, fork_of=fork_of, watch=show.watch)
+        return study.run(runs, fork_of=fork_of, retry=retry, watch=show.watch)
     except KeyboardInterrupt:
-        again = f"harness resume {spec.name} --results {results}"
-        cluster_part = "" if cluster == "local" else f" --cluster {cluster}"
-        engine_part = f" --engine {engine}" if engine else ""
         console.print(
-            f"\nstopped. {show.finished} finished trials of '{spec.name}' are safe in {results}; interrupted "
-            f"ones run again from their last checkpoint.\nresume with: {again}{cluster_part}{engine_part}",
+            f"\nstopped. {show.finished} finished trials of '{name}' are safe in {results}; interrupted "
+            f"ones run again from their last checkpoint.\nresume with: {again}",
             soft_wrap=True,
         )
         raise
@@ -223,6 +215,9 @@ def _study_name(name: str) -> str:
 def _print_summary(spec: StudySpec, summary: StudySummary, results: str) -> None:
     from harness.cli.results import print_board, say_failures, write_page
 
+    if summary.forked.copied or summary.forked.left:
+        left = "".join(f"; left out: {count} {why}" for why, count in summary.forked.left)
+        console.print(f"fork: {summary.forked.copied} trials copied{left}.", soft_wrap=True)
     failed = f", {summary.failed} failed" if summary.failed else ""
     console.print(
         f"{spec.name}: {summary.finished} trials finished{failed} ({summary.ran} in this run).\n",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,9 +42,9 @@ def study_status(trials: pd.DataFrame, studies: pd.DataFrame, study: str) -> Sta
     """Count the last attempt of every trial."""
     mine = trials[trials["study"] == study]
     launches = studies[studies["study"] == study].sort_values("launch")
-    protocol = json.loads(str(launches["protocol"].iloc[-1])) if len(launches) else {}
+    protocol = dict(launches["protocol"].iloc[-1]) if len(launches) else {}
     objectives = [str(one) for one in protocol.get("objectives") or ["value max"]]
-    declared = json.loads(str(launches["cells"].iloc[-1])) if len(launches) else []
+    declared = list(launches["cells"].iloc[-1]) if len(launches) else []
     by_cell = {str(cell["cell"]): str((cell.get("objectives") or objectives)[0]) for cell in declared}
     last = mine.sort_values("attempt").drop_duplicates(["cell", "trial_id"], keep="last")
     cells = []

@@ -149,30 +149,21 @@ def cost_of(rows: pd.DataFrame, curves: pd.DataFrame) -> Cost:
     def middle(column: str) -> float:
         return stats.spread(measured(rows, column)).median
 
-    metadata = [parse(text, {}) for text in good["facts"]]
+    metadata = [parse(text, {}) for text in good["metadata"]]
     rules = [
         str(f[key]) for f in metadata for key in f if key.startswith("energy") and isinstance(f[key], str)
     ]
-    steps = [timesteps(parse(p, {}), f) for p, f in zip(good["params"], metadata, strict=True)]
     return Cost(
         parameters=middle("parameters"),
         firing_rate=middle("firing_rate"),
         spikes=middle("spikes"),
         synops=middle("synops"),
         energy_nj=middle("energy_nj"),
-        timesteps=stats.spread(steps).median,
+        timesteps=middle("timesteps"),
         peak_mib=middle("peak_mib"),
         energy_rule=rules[0] if rules else "",
         layers=family_at_best(good, curves, "firing_rate/"),
     )
-
-
-def timesteps(params: Mapping[str, Any], metadata: Mapping[str, Any]) -> float:
-    """The timesteps that a trial recorded as a fact or has as a parameter; NaN if neither says."""
-    if "timesteps" in metadata:
-        return number(metadata["timesteps"])
-    named = [v for k, v in sorted(params.items()) if k.rsplit(".", 1)[-1] in ("timesteps", "steps_t")]
-    return number(named[0]) if named else math.nan
 
 
 def family_at_best(rows: pd.DataFrame, curves: pd.DataFrame, prefix: str) -> tuple[tuple[str, float], ...]:

@@ -58,7 +58,7 @@ def swept(view: StudyView, own: pd.DataFrame) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for cells in view.groups().values():
         here = final[final["cell"].isin([cell.name for cell in cells])]
-        variants = [parse(variant, {}) for variant in here["arm"].unique()]
+        variants = [parse(variant, {}) for variant in here["variant"]]
         for name in dict.fromkeys(key for variant in variants for key in variant):
             values = {v for variant in variants if math.isfinite(v := number(variant.get(name)))}
             found |= {name: None} if len(values) > 1 else {}
@@ -76,7 +76,9 @@ def _final_lines(
     current = {str(name): winner(rows) for name, rows in final.groupby("cell")}
     final = final[final["config"].fillna("") == final["cell"].map(current)]
     points = {str(name): _point(view, cells, rows) for name, rows in final.groupby("cell", sort=False)}
-    variants = {str(name): parse(rows["arm"].iloc[0], {}) for name, rows in final.groupby("cell", sort=False)}
+    variants = {
+        str(name): parse(rows["variant"].iloc[0], {}) for name, rows in final.groupby("cell", sort=False)
+    }
     groupings: list[dict[Settings, list[str]]] = [{}, {}, {}]
     for cell in (cell for cell in cells if cell.name in points):
         rest = {k: v for k, v in sorted(variants[cell.name].items()) if k != parameter}

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.scoring.tables import FINAL_STATES, CellInfo, StudyView
+from harness.scoring.tables import CellInfo, StudyView, parse
+from harness.trial import FINAL_STATES
 
-PREFIX = "param."
 SHOWN = 2000
 Floats = NDArray[np.float64]
 Importance = Mapping[str, Mapping[str, float]]
@@ -69,7 +69,6 @@ def rank_correlations(view: StudyView, own: pd.DataFrame) -> dict[str, dict[str,
     A stand-in where nobody gives importances: it sees monotonic effects of one parameter alone. Text and
     booleans are ranked by the mean objective of each value. Cells with fewer than five complete trials: none.
     """
-    names = [str(name) for name in own.columns if str(name).startswith(PREFIX)]
     found: dict[str, dict[str, float]] = {}
     for cell in view.cells:
         rows = own[(own["cell"] == cell.name) & (own["phase"] == "search") & (own["state"] == "COMPLETE")]
@@ -77,11 +76,17 @@ def rank_correlations(view: StudyView, own: pd.DataFrame) -> dict[str, dict[str,
         if len(rows) < 5:
             continue
         target = rows["value"].astype("float64")
-        scores = {name.removeprefix(PREFIX): _squared(rows[name], target) for name in names}
+        names = dict.fromkeys(name for searched in rows["searched"] for name in parse(searched, []))
+        scores = {name: _squared(_values(rows, name), target) for name in names}
         kept = {name: score for name, score in scores.items() if math.isfinite(score)}
         if kept:
             found[cell.name] = dict(sorted(kept.items(), key=lambda item: -item[1]))
     return found
+
+
+def _values(rows: pd.DataFrame, name: str) -> pd.Series:
+    """A searched parameter's values, null in trials that have none."""
+    return pd.Series([parse(params, {}).get(name) for params in rows["params"]], index=rows.index)
 
 
 def _squared(values: pd.Series, target: pd.Series) -> float:

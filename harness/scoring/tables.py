@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -13,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from harness.errors import HarnessError, UnknownNameError
-from harness.trial import COSTS
+from harness.trial import COSTS, FINAL_STATES
 
-FINAL_STATES = ("COMPLETE", "PRUNED", "FAILED")
 KEY = ["cell", "trial_id"]
 OPTION = re.compile(r"[\[,]([A-Za-z_]\w*)=([^,\]]*)")
 SAME_DATA = {
@@ -138,12 +136,12 @@ def study_view(studies: pd.DataFrame, study: str) -> StudyView:
 
 
 def last_attempts(trials: pd.DataFrame, study: str) -> pd.DataFrame:
-    """One row a trial of ``study``: its last attempt in a final state, or its last attempt."""
+    """One row a trial of ``study``: its last attempt, which says where the trial stands."""
     own = trials[trials["study"] == study]
     if len(own) == 0:
         return own.assign(final=np.zeros(0, dtype=bool))
     own = own.assign(final=own["state"].isin(FINAL_STATES))
-    own = own.sort_values(["final", "attempt", "finished_at"], kind="stable", na_position="first")
+    own = own.sort_values(["attempt", "final", "finished_at"], kind="stable", na_position="first")
     return own.drop_duplicates(KEY, keep="last").reset_index(drop=True)
 
 
@@ -174,14 +172,8 @@ def _min_before(starts: pd.Series) -> pd.Series:
 
 
 def parse(value: object, default: Any) -> Any:
-    """A JSON column's value; ``default`` for null, "" and text that is not JSON."""
-    if not isinstance(value, str) or not value:
-        return default
-    try:
-        found = json.loads(value)
-    except ValueError:
-        return default
-    return found if isinstance(found, type(default)) else default
+    """A map or list of a column; ``default`` where there is none."""
+    return value if isinstance(value, type(default)) else default
 
 
 def number(value: object) -> float:

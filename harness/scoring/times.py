@@ -18,15 +18,17 @@ from harness.scoring.values import TargetTime, Times
 
 Floats = NDArray[np.float64]
 Seconds = dict[int, tuple[float, float]]
+TOTAL = {WALL_CLOCK: "total_s", CPU_CLOCK: "total_cpu_s"}
+"""The column that holds own and inherited seconds on a clock."""
 
 
 @dataclass(frozen=True)
 class Timing:
     """The comparable trials of a cell on one clock.
 
-    ``table`` has a row a trial: trial_id, seed, total, pretrain, best (inherited included), estimated and
-    offset, which turns an epoch row's clock into the trial's total. ``curve`` holds their validation epochs
-    of the stages that deliver the network, with seconds ``total`` and ``snn``, sorted.
+    ``table`` has a row a trial: trial_id, seed, total, pretrain, best (inherited included) and estimated.
+    ``curve`` holds their validation epochs of the stages that deliver the network, with seconds ``total``
+    and ``snn``, sorted.
     """
 
     chosen: Chosen
@@ -45,41 +47,33 @@ def timing_of(chosen: Chosen, curves: pd.DataFrame, metric: str) -> Timing:
     table = clocks(chosen.rows, own, chosen.clock)
     curve = selecting_stages(chosen.rows, validation(own, metric))
     by_trial = table.set_index("trial_id")
-    total = curve[chosen.clock].to_numpy(dtype=np.float64) + _lookup(curve, by_trial["offset"])
+    total = curve[TOTAL[chosen.clock]].to_numpy(dtype=np.float64, na_value=np.nan)
     snn = without(total, _lookup(curve, by_trial["pretrain"]))
     curve = curve[["trial_id", "epoch", "value"]].assign(total=total, snn=snn)
     return Timing(chosen, table, curve.sort_values(["trial_id", "epoch"], kind="stable"))
 
 
 def clocks(rows: pd.DataFrame, curves: pd.DataFrame, clock: str) -> pd.DataFrame:
-    """The table of a :class:`Timing`.
+    """The table of a :class:`Timing`: own and inherited seconds together, on one clock.
 
-    Epoch rows may contain what an inherited artifact cost or not: the last epoch's clock tells. The CPU
-    seconds of an artifact are what the epoch rows or ``facts.inherited_cpu_s`` say, else its seconds times
-    the trial's own ratio of CPU to wall time (``estimated``), and the same for pretraining seconds.
+    Where the CPU seconds of pretraining are not known (schema 1) they are its seconds times the trial's own
+    ratio of CPU to wall time (``estimated``).
     """
-    own, cpu = _column(rows, "train_s"), _column(rows, "train_cpu_s")
-    inherited, pretrain = _column(rows, "inherited_s", 0.0), _column(rows, "pretrain_s", 0.0)
-    best = _column(rows, "best_train_s")
-    last = curves.groupby("trial_id", sort=False)[[WALL_CLOCK, CPU_CLOCK]].max()
-    within = (inherited > 0) & (_lookup(rows, last[WALL_CLOCK]) - own > 0.5 * inherited)
+    kind = "cpu_s" if clock == CPU_CLOCK else "s"
+    total, pretrain = _column(rows, f"total_{kind}"), _column(rows, f"pretrain_{kind}")
+    best = _column(rows, "best_total_s")
     estimated = np.zeros(len(rows), dtype=bool)
     if clock == CPU_CLOCK:
+        wall, own, cpu = (_column(rows, name) for name in ("total_s", "train_s", "train_cpu_s"))
         ratio = np.divide(cpu, own, out=np.ones_like(own), where=own > 0)
-        parsed = [parse(text, {}) for text in rows["facts"]]
-        stated = [number(one.get("inherited_cpu_s")) for one in parsed]
-        pretrain_cpu = np.array([number(one.get("pretrain_cpu_s")) for one in parsed], dtype=np.float64)
-        known = np.where(within, _lookup(rows, last[CPU_CLOCK]) - cpu, np.array(stated, dtype=np.float64))
-        estimated = (inherited > 0) & np.isnan(known)
-        inherited = np.where(np.isnan(known), inherited * ratio, known)
-        at_best = _cpu_at_best(rows, curves) + np.where(within, 0.0, inherited)
+        estimated = np.isnan(total) | np.isnan(pretrain)
+        total = np.where(np.isnan(total), wall * ratio, total)
+        pretrain = np.where(np.isnan(pretrain), _column(rows, "pretrain_s", 0.0) * ratio, pretrain)
+        at_best = _cpu_at_best(rows, curves)
         best = np.where(np.isnan(at_best), best * ratio, at_best)
-        own, pretrain = cpu, np.where(np.isnan(pretrain_cpu), pretrain * ratio, pretrain_cpu)
     found: pd.DataFrame = rows[["trial_id", "seed"]].reset_index(drop=True)
-    offset = np.where(within, 0.0, inherited)
-    return found.assign(
-        total=own + inherited, pretrain=pretrain, best=best, offset=offset, estimated=estimated
-    )
+    pretrain = np.where(np.isnan(pretrain), 0.0, pretrain)
+    return found.assign(total=total, pretrain=pretrain, best=best, estimated=estimated)
 
 
 def validation(curves: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -192,4 +186,4 @@ def _at_best(rows: pd.DataFrame, curves: pd.DataFrame) -> NDArray[np.bool_]:
 def _cpu_at_best(rows: pd.DataFrame, curves: pd.DataFrame) -> Floats:
     """The CPU clock at each trial's best epoch, NaN where the curve does not have it."""
     at = curves[_at_best(rows, curves)]
-    return _lookup(rows, at.groupby("trial_id", sort=False)[CPU_CLOCK].max())
+    return _lookup(rows, at.groupby("trial_id", sort=False)[TOTAL[CPU_CLOCK]].max())

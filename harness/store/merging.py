@@ -8,10 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from harness.trial import State
+from harness.trial import FINAL_STATES, State
 
 Key = tuple[str, int]
-FINAL = frozenset(state.value for state in State if state.final)
 _OUTCOME = ("state", "value", "values", "test", "epochs", "best_epoch")
 
 
@@ -31,7 +30,7 @@ def adopt(here: pd.DataFrame, there: pd.DataFrame) -> Iterator[tuple[Key, dict[s
     A trial that ended here is left alone, so that none ends twice. One that is open here and ended there gets
     the next attempt; a number that another trial of the cell and phase has here becomes the next free one.
     """
-    ended = set(here.loc[here["state"].isin(FINAL), "trial_id"])
+    ended = set(here.loc[here["state"].isin(FINAL_STATES), "trial_id"])
     attempts: dict[str, set[int]] = defaultdict(set)
     for trial_id, attempt in keys(here):
         attempts[trial_id].add(attempt)
@@ -39,7 +38,7 @@ def adopt(here: pd.DataFrame, there: pd.DataFrame) -> Iterator[tuple[Key, dict[s
     for record in there.sort_values(["number", "attempt"], kind="stable").to_dict("records"):
         row = plain(record)
         trial_id, attempt = str(row["trial_id"]), int(row["attempt"])
-        final = row["state"] in FINAL
+        final = row["state"] in FINAL_STATES
         if trial_id in ended or row["state"] == State.RUNNING.value:
             continue
         if attempt in attempts[trial_id]:
@@ -63,7 +62,7 @@ def disagreements(here: pd.DataFrame, there: pd.DataFrame) -> Iterator[tuple[str
 
 
 def _ended(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    final = rows[rows["state"].isin(FINAL)].sort_values(["number", "attempt"], kind="stable")
+    final = rows[rows["state"].isin(FINAL_STATES)].sort_values(["number", "attempt"], kind="stable")
     return [plain(row) for row in final[["trial_id", *_OUTCOME]].to_dict("records")]
 
 

@@ -113,10 +113,7 @@ class ResultStore:
     def _read(self, table: str, study: str | None, wanted: tables.Wanted) -> pd.DataFrame:
         studies = self.parts.studies(table) if study is None else [study]
         parts = [part for name in studies for _, part in self.parts.counted(table, name, wanted)]
-        found: pd.DataFrame = tables.concat(table, parts, wanted.columns).to_pandas(
-            strings_to_categorical=False, self_destruct=True
-        )
-        return found
+        return tables.to_frame(table, tables.concat(table, parts, wanted.columns))
 
     # -- housekeeping ---------------------------------------------------------------------------------
 

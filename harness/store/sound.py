@@ -1,11 +1,9 @@
-"""What a file of ours holds, checked before anything trusts it: types, names, states, numbers, JSON."""
+"""What a file of ours holds, checked before anything trusts it: types, names, states, numbers, dates."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,47 +23,6 @@ _GIVEN = {
 _LAST_YEAR = 9999
 FEW = 64  # rows of a file that are looked at together with those of others
 
-
-def _number(value: Any) -> bool:
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
-
-
-def _scalars(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(v, (str, int, float, type(None))) for v in value.values()
-    )
-
-
-def _numbers(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_number, value))
-
-
-def _named_numbers(value: Any) -> bool:
-    return isinstance(value, dict) and all(map(_number, value.values()))
-
-
-def _map(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
-def _cells(value: Any) -> bool:
-    return isinstance(value, list) and all(_map(cell) and isinstance(cell.get("cell"), str) for cell in value)
-
-
-def _protocol(value: Any) -> bool:
-    kinds = {"objectives": list, "path": str, "search": dict, "confirm": dict, "final": dict, "limits": dict}
-    return _map(value) and all(isinstance(value.get(name, kind()), kind) for name, kind in kinds.items())
-
-
-# JSON in columns: what each may be, in words and as a test.
-_SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    **dict.fromkeys(("params", "arm"), ("a map of values", _scalars)),
-    **dict.fromkeys(("values", "constraints"), ("a list of numbers", _numbers)),
-    **dict.fromkeys(("test", "stage_train_s"), ("a map of numbers", _named_numbers)),
-    **dict.fromkeys(("packages", "facts", "parts"), ("a map", _map)),
-    "cells": ("a list of cells", _cells),
-    "protocol": ("a protocol", _protocol),
-}
 
 # What is looked at whatever columns are wanted, so that every command judges a file alike.
 LOOKED_AT = {
@@ -105,8 +62,6 @@ def validate_rows(table: str, rows: pa.Table, study: str, where: str) -> None:
                 value = column[at].as_py()
                 said = "nothing" if value is None else repr(value)[:60]
                 raise ForeignFileError(f"{where}: row {at + 1}: {name} is {said}{_expected(name, study)}.")
-        if name in _SHAPES and pa.types.is_string(column.type):
-            _validate_json(name, column, where)
         if pa.types.is_timestamp(column.type):
             _validate_dates(name, column, where)
 
@@ -134,19 +89,6 @@ def _expected(name: str, study: str) -> str:
     if name in _ONE_OF:
         return f", expected one of {', '.join(_ONE_OF[name])}"
     return f", expected {_LEAST[name]} or more" if name in _LEAST else ""
-
-
-def _validate_json(name: str, column: pa.ChunkedArray, where: str) -> None:
-    expected, fits = _SHAPES[name]
-    for text in (
-        value.as_py() for value in pc.unique(column)
-    ):  # one at a time: ten thousand facts are much text
-        try:
-            fine = text is None or fits(json.loads(text))
-        except (ValueError, RecursionError):
-            fine = False
-        if not fine:
-            raise ForeignFileError(f"{where}: {name} is {text[:60]!r}, expected {expected} as JSON.")
 
 
 def _validate_dates(name: str, column: pa.ChunkedArray, where: str) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as with_default
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.errors import ForeignFileError, NewerSchemaError
-from harness.store import sound
-from harness.store.schemas import PARAM_PREFIX, TABLES, VERSION
+from harness.store import columns, schema_1, sound
+from harness.store.schemas import FORMS, TABLES, VERSION, logical, physical
 from harness.store.seal import seal, sealed
 
 REPLACES = b"harness_replaces"
@@ -36,30 +37,37 @@ ALL = Wanted()
 
 
 def to_table(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Rows as an Arrow table with exactly the schema's columns and the ``param.`` ones that occur."""
+    """Rows of Python values as an Arrow table with exactly the schema's columns."""
     schema = TABLES[table]
-    extra = dict.fromkeys(key for row in rows for key in row if key.startswith(PARAM_PREFIX))
-    for name in extra:
-        schema = schema.append(pa.field(name, _param_type(row.get(name) for row in rows)))
-    columns = [[row.get(field.name) for row in rows] for field in schema]
-    for at, field in enumerate(schema):
-        if field.name in extra and pa.types.is_string(field.type):
-            columns[at] = [_text(value) for value in columns[at]]
-    return pa.table(
-        [pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)],
-        schema=schema,
-    )
+    arrays: dict[str, list[Any]] = {}
+    for name in logical(table):
+        values = [row.get(name) for row in rows]
+        form = FORMS[table].get(name)
+        if form is not None:
+            encoded = columns.encode(form, values)
+            arrays.update(zip(physical(table, name), encoded, strict=True))
+        elif pa.types.is_nested(schema.field(name).type):
+            arrays[name] = [columns.fit(value, schema.field(name).type) for value in values]
+        else:
+            arrays[name] = values
+    return pa.table([pa.array(arrays[field.name], type=field.type) for field in schema], schema=schema)
 
 
-def _param_type(values: Iterable[Any]) -> pa.DataType:
-    known = [value for value in values if value is not None]
-    numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in known)
-    return pa.float64() if numeric else pa.string()
-
-
-def _text(value: Any) -> str | None:
-    """A searched value in a column of text: a switch is ``true`` or ``false``."""
-    return value if value is None or isinstance(value, str) else json.dumps(value)
+def to_frame(table: str, part: pa.Table) -> pd.DataFrame:
+    """An Arrow table as one of pandas, maps and structs as dicts, lists as lists."""
+    names = [name for name in logical(table) if name in part.column_names]
+    flat = [name for name in names if not pa.types.is_nested(part.schema.field(name).type)]
+    found: pd.DataFrame = part.select(flat).to_pandas(strings_to_categorical=False, self_destruct=True)
+    for at, name in enumerate(names):
+        form = FORMS[table].get(name)
+        if form is not None:
+            held = [part[column] for column in physical(table, name)]
+            found.insert(at, name, pd.Series(columns.decode(form, held), dtype=object))
+        elif name not in flat:
+            kind = part.schema.field(name).type
+            values = [columns.unfit(value, kind) for value in part[name].to_pylist()]
+            found.insert(at, name, pd.Series(values, dtype=object))
+    return found
 
 
 def to_bytes(table: pa.Table, replaces: Sequence[str] = ()) -> bytes:
@@ -96,21 +104,54 @@ def from_bytes(
             )
         if file.metadata.num_rows > MOST_ROWS_A_BYTE * len(data):
             raise ForeignFileError(f"{where} claims {file.metadata.num_rows} rows in {len(data)} bytes.")
-        sound.validate_types(table, schema, where)
         replaced(schema)
+        if version < VERSION:
+            return _upgraded(table, file, where, wanted, check or (lambda _: None))
+        sound.validate_types(table, schema, where)
         looked_at = () if check is None else sound.LOOKED_AT[table] if whole else schema.names
-        return _read(file, wanted, looked_at, check or (lambda _: None))
+        return _read(table, file, wanted, looked_at, check or (lambda _: None))
+
+
+def _upgraded(
+    table: str, file: pq.ParquetFile, where: str, wanted: Wanted, check: Callable[[pa.Table], None]
+) -> pa.Table:
+    """A file of schema 1 as a table of this schema, whole: such files are small or soon compacted."""
+    for field in schema_1.TABLES[table]:
+        if field.name not in file.schema_arrow.names:
+            raise ForeignFileError(f"{where} has no column '{field.name}' of a '{table}' table.")
+    old = file.read(use_threads=False)
+    rows = to_table(table, schema_1.upgraded(table, old.to_pylist()))
+    check(rows)
+    for name, values in wanted.only.items():
+        rows = rows.filter(pc.is_in(rows[name], value_set=pa.array(list(values), type=pa.string())))
+    names = (
+        rows.column_names if wanted.columns is None else _columns(table, wanted.columns, rows.column_names)
+    )
+    claims = (file.schema_arrow.metadata or {}).get(REPLACES)
+    if claims is not None:
+        rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), REPLACES: claims})
+    return rows.select(names)
+
+
+def _columns(table: str, wanted: Sequence[str], there: Sequence[str]) -> list[str]:
+    """The columns of a file that hold the values of these names."""
+    names = [column for name in wanted if name in logical(table) for column in physical(table, name)]
+    return [name for name in names if name in there]
 
 
 def _read(
-    file: pq.ParquetFile, wanted: Wanted, looked_at: Sequence[str], check: Callable[[pa.Table], None]
+    table: str,
+    file: pq.ParquetFile,
+    wanted: Wanted,
+    looked_at: Sequence[str],
+    check: Callable[[pa.Table], None],
 ) -> pa.Table:
     schema = file.schema_arrow
-    columns = schema.names if wanted.columns is None else [n for n in wanted.columns if n in schema.names]
+    chosen = schema.names if wanted.columns is None else _columns(table, wanted.columns, schema.names)
     if not wanted.only:
-        rows = file.read(columns=[*dict.fromkeys([*columns, *looked_at])], use_threads=False)
+        rows = file.read(columns=[*dict.fromkeys([*chosen, *looked_at])], use_threads=False)
         check(rows)
-        return rows.select(columns)
+        return rows.select(chosen)
     groups = []
     for index in range(file.num_row_groups):
         keys = file.read_row_group(
@@ -122,10 +163,10 @@ def _read(
             here = pc.is_in(keys[name], value_set=pa.array(list(values), type=pa.string()))
             mask = here if mask is None else pc.and_(mask, here)
         if pc.any(mask).as_py():
-            groups.append(file.read_row_group(index, columns=columns, use_threads=False).filter(mask))
+            groups.append(file.read_row_group(index, columns=chosen, use_threads=False).filter(mask))
     if groups:
         return pa.concat_tables(groups)
-    return pa.schema([schema.field(c) for c in columns], schema.metadata).empty_table()
+    return pa.schema([schema.field(c) for c in chosen], schema.metadata).empty_table()
 
 
 def replaced(part: pa.Table | pa.Schema) -> list[str]:
@@ -173,31 +214,18 @@ def of_attempts(part: pa.Table, attempts: Collection[tuple[Any, ...]]) -> pa.Tab
     return part.filter(pc.is_in(own, value_set=pa.array(named, pa.string())))
 
 
-def concat(table: str, parts: Sequence[pa.Table], columns: Sequence[str] | None = None) -> pa.Table:
-    """Parts as one table; a column some lack is null there, a mixed ``param.`` column becomes text."""
+def concat(table: str, parts: Sequence[pa.Table], wanted: Sequence[str] | None = None) -> pa.Table:
+    """Parts as one table of the schema, or of the columns that hold the wanted values."""
     schema = TABLES[table]
-    if columns is not None:
-        schema = pa.schema([f for f in schema if f.name in columns], metadata=schema.metadata)
+    if wanted is not None:
+        names = _columns(table, wanted, schema.names)
+        schema = pa.schema([field for field in schema if field.name in names], metadata=schema.metadata)
     if not parts:
         return schema.empty_table()
-    kinds: dict[str, pa.DataType] = {}
-    for part in parts:
-        for field in part.schema:
-            if field.name.startswith(PARAM_PREFIX):
-                known = kinds.setdefault(field.name, field.type)
-                kinds[field.name] = known if known == field.type else pa.string()
-    for name, kind in kinds.items():
-        schema = schema.append(pa.field(name, kind))
     return pa.concat_tables([_cast(part, schema) for part in parts])
 
 
 def _cast(part: pa.Table, schema: pa.Schema) -> pa.Table:
     if part.schema.equals(schema):
         return part.replace_schema_metadata(schema.metadata)
-    columns = []
-    for field in schema:
-        if field.name in part.schema.names:
-            columns.append(part[field.name].cast(field.type))
-        else:
-            columns.append(pa.nulls(part.num_rows, field.type))
-    return pa.table(columns, schema=schema)
+    return pa.table([part[field.name] for field in schema], schema=schema)

@@ -8,10 +8,10 @@ from harness.errors import LockedError
 from harness.guard import one_line
 from harness.store import tables
 from harness.store.lock import StudyLock
-from harness.store.merging import FINAL
 from harness.store.parts import SAFE_NAME, Problem
 from harness.store.results import ResultStore
 from harness.store.schemas import TABLES
+from harness.trial import FINAL_STATES, State
 
 
 @dataclass(slots=True)
@@ -58,7 +58,9 @@ def _mend(store: ResultStore, study: str, doubled: int, found: Findings) -> None
 
 def _ended_twice(store: ResultStore, study: str) -> list[str]:
     rows = store.trials(study, ["cell", "trial_id", "attempt", "state"])
-    ended = rows[rows["state"].isin(FINAL)]
+    ended = rows[rows["state"].isin(FINAL_STATES)].sort_values("attempt")
+    later = ended.duplicated(["cell", "trial_id"], keep="last") & (ended["state"] == State.FAILED.value)
+    ended = ended[~later]  # a failure that a user had run again
     twice = ended[ended.duplicated(["cell", "trial_id"])]
     where = store.files.path(f"trials/{study}")
     return [

@@ -207,6 +207,7 @@ class StudyDirector:
             if row.epoch == end.best_epoch and row.split == "valid"
         }
         at_best["train_s"] = float(end.metadata.get("best_train_s", 0.0))
+        at_best["total_s"] = float(end.metadata.get("best_total_s", 0.0))
         found = []
         for name in ("spikes", "firing_rate"):  # a network without spiking neurons fires none
             at_best.setdefault(name, 0.0)

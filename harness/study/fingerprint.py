@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -47,13 +48,13 @@ def digest(found: dict[str, Any]) -> str:
     return content_id(found)
 
 
-def validate_unchanged(study: str, before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Raise ResumeError with every difference if the fingerprints differ."""
+def validate_unchanged(study: str, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raise ResumeError with every difference between two fingerprints' parts, given as flat texts."""
     missing = "(absent)"
     changed = [
         f"  {name}: {before.get(name, missing)} -> {now.get(name, missing)}"
         for name in sorted(before.keys() | now.keys())
-        if _json(before.get(name, missing)) != _json(now.get(name, missing))
+        if before.get(name, missing) != now.get(name, missing)
     ]
     if changed:
         shown = "\n".join(changed[:12]) + (f"\n  and {len(changed) - 12} more" if len(changed) > 12 else "")
@@ -70,7 +71,3 @@ def validate_trials(study: str, trials: set[str], now: str) -> None:
             f"study '{study}' has trials of other settings (fingerprint {min(trials)}, now {now}), and the "
             "launch row that names them is gone. Restore the settings, or launch under another name."
         )
-
-
-def _json(value: Any) -> str:
-    return content_id(value)

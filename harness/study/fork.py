@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import StoreError
 from harness.space import Space
+from harness.store.merging import plain
 from harness.store.results import ResultStore
+from harness.study.trial_rows import plugin_digests
 from harness.studyfile.values import Cell, StudySpec
-from harness.trial import Phase, State, TrialSpec
+from harness.train import metadata
+from harness.trial import FINAL_STATES, Phase, State, TrialSpec
 
 
-def copy_matching(store: ResultStore, source: str, study: StudySpec, fingerprint: str) -> int:
-    """Copy what fits: the same content (id), searched values inside the new space; the number copied.
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """How many trials were copied, and how many were left out for which reason."""
 
-    Raises StoreError if there is no study ``source``.
+    copied: int = 0
+    left: tuple[tuple[str, int], ...] = ()
+
+
+def copy_matching(store: ResultStore, source: str, study: StudySpec, fingerprint: str) -> Forked:
+    """Copy the search trials of another study that this one would run with the same numbers.
+
+    That is: the same content (id), searched values inside the new space, made by this code of the harness
+    with these plug-ins from this data, and no failure. Raises StoreError if there is no study ``source``.
     """
     rows = store.trials(source)
     if rows.empty:
@@ -24,27 +36,43 @@ def copy_matching(store: ResultStore, source: str, study: StudySpec, fingerprint
     cells = {cell.name: cell for cell in study.cells}
     epochs = store.epochs(source)
     numbers: Counter[str] = Counter()
-    final = rows[rows["state"].isin([s.value for s in State if s.final]) & (rows["phase"] == "search")]
+    left: Counter[str] = Counter()
+    last = rows.sort_values("attempt").drop_duplicates(["cell", "trial_id"], keep="last")
+    final = last[last["state"].isin(FINAL_STATES) & (last["phase"] == Phase.SEARCH.value)]
     for row in final.sort_values("number").to_dict("records"):
         cell = cells.get(str(row["cell"]))
-        if cell is None or not _same_trial(row, cell, study):
+        why = "of a cell that this study does not have" if cell is None else _unfit(row, cell, study)
+        if why or cell is None:
+            left[why] += 1
             continue
         mine = epochs[(epochs["trial_id"] == row["trial_id"]) & (epochs["attempt"] == row["attempt"])]
-        copy = {str(k): None if v != v else v for k, v in row.items()}
-        copy |= {
+        copy = plain(row) | {
             "study": study.name,
             "fingerprint": fingerprint,
             "number": numbers[cell.name],
             "attempt": 1,
         }
         records = mine.drop(columns=["study", "cell", "trial_id", "attempt"]).to_dict("records")
-        store.commit(copy, [{str(k): v for k, v in record.items()} for record in records])
+        store.commit(copy, [plain(record) for record in records])
         numbers[cell.name] += 1
-    return sum(numbers.values())
+    return Forked(sum(numbers.values()), tuple(sorted(left.items())))
+
+
+def _unfit(row: dict[Any, Any], cell: Cell, study: StudySpec) -> str:
+    """Why a row is not copied; "" if it is."""
+    if row["state"] == State.FAILED.value:
+        return "that failed"
+    if (row["plugins"] or {}) != plugin_digests(study.plugins):
+        return "made with other plug-ins"
+    if row["code"] != metadata.code_version():
+        return "made by other code of the harness"
+    if row["dataset_revision"] != cell.dataset.revision:
+        return "of another revision of the data"
+    return "" if _same_trial(row, cell, study) else "with other settings"
 
 
 def _same_trial(row: dict[Any, Any], cell: Cell, study: StudySpec) -> bool:
-    params = json.loads(row["params"])
+    params = dict(row["params"])
     spec = TrialSpec(
         dataset=cell.dataset,
         pipeline=cell.pipeline,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from harness.engine.base import WORKER_DIED
+from harness.errors import UnknownNameError
+from harness.space import Scalar
 from harness.store.results import ResultStore
 from harness.study.cell_phases import Trial
 from harness.study.curve import StageValue, curve_of, main_stages
@@ -14,6 +16,7 @@ from harness.studyfile.values import StudySpec
 from harness.train.task import OUT_OF_MEMORY
 from harness.trial import Phase, State, TrialSpec
 
+FAILED = "failed"
 _COLUMNS = (
     "cell",
     "trial_id",
@@ -27,7 +30,7 @@ _COLUMNS = (
     "values",
     "constraints",
     "epochs_planned",
-    "facts",
+    "metadata",
 )
 
 
@@ -51,6 +54,7 @@ class Ledger:
 
     trials: dict[str, list[Trial]] = field(default_factory=lambda: defaultdict(list))
     open: list[Open] = field(default_factory=list)
+    attempts: dict[str, int] = field(default_factory=dict)  # the last one's number, by trial
 
 
 def read_ledger(store: ResultStore, study: StudySpec, *, with_curves: bool = False) -> Ledger:
@@ -73,9 +77,8 @@ def read_ledger(store: ResultStore, study: StudySpec, *, with_curves: bool = Fal
     ordered = sorted(groups.items(), key=lambda item: _order(item[1][0]))
     for (cell_name, trial_id), attempts in ordered:
         attempts.sort(key=lambda row: int(str(row["attempt"])))
-        final = [row for row in attempts if State(str(row["state"])).final]
-        row = final[-1] if final else attempts[-1]
-        params = json.loads(str(row["params"]))
+        row = attempts[-1]
+        params: dict[str, Scalar] = _map(row["params"])
         cell = cells[cell_name]
         spec = TrialSpec(
             dataset=cell.dataset,
@@ -94,19 +97,50 @@ def read_ledger(store: ResultStore, study: StudySpec, *, with_curves: bool = Fal
             number=int(str(row["number"])),
             searched=searched,
             state=state if state.final else State.RUNNING,
-            values=tuple(json.loads(str(row["values"]))) if state is State.COMPLETE else (),
-            constraints=tuple(json.loads(str(row["constraints"]))) if state is State.COMPLETE else (),
+            values=_floats(row["values"]) if state is State.COMPLETE else (),
+            constraints=_floats(row["constraints"]) if state is State.COMPLETE else (),
         )
         points = curves.get((trial_id, int(str(row["attempt"]))))
         if points:
             trial = replace(trial, curve=curve_of(points, main_stages(trial.spec)))
         ledger.trials[cell_name].append(trial)
-        if not final:
+        ledger.attempts[trial_id] = int(str(row["attempt"]))
+        if not trial.state.final:
             deaths = sum(row["reason"] == WORKER_DIED for row in attempts)
             full = [row for row in attempts if row["reason"] == OUT_OF_MEMORY]
-            alone = str(json.loads(str(full[-1]["facts"])).get("memory", "host")) if full else ""
+            alone = str(_map(full[-1]["metadata"]).get("memory", "host")) if full else ""
             ledger.open.append(Open(cell_name, trial, int(str(attempts[-1]["attempt"])), deaths, alone))
     return ledger
+
+
+def retry_failures(ledger: Ledger, which: str) -> int:
+    """Open failed trials again, all of them (``failed``) or the one with this id; how many.
+
+    Raises UnknownNameError if no failed trial has this id, or none failed.
+    """
+    failed = {
+        trial.spec.id: (cell, at, trial)
+        for cell, trials in ledger.trials.items()
+        for at, trial in enumerate(trials)
+        if trial.state is State.FAILED
+    }
+    chosen = list(failed) if which == FAILED else [which]
+    for trial_id in chosen:
+        if trial_id not in failed:
+            raise UnknownNameError("failed trial", trial_id, failed)
+        cell, at, trial = failed[trial_id]
+        again = replace(trial, state=State.RUNNING, values=(), constraints=(), curve=())
+        ledger.trials[cell][at] = again
+        ledger.open.append(Open(cell, again, ledger.attempts[trial_id], 0))
+    return len(chosen)
+
+
+def _map(value: object) -> dict[str, Any]:
+    return dict(value) if isinstance(value, dict) else {}
+
+
+def _floats(value: object) -> tuple[float, ...]:
+    return tuple(float(one) for one in value) if isinstance(value, list) else ()
 
 
 def _order(row: dict[str, object]) -> tuple[int, str, int]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from harness.errors import HarnessError, StoreError
+from harness.errors import StoreError
 from harness.store.results import ResultStore
 from harness.study.cell_phases import CellRun
 from harness.study.ledger import read_ledger
-from harness.studyfile.load import load_study
-from harness.studyfile.values import StudySpec
+from harness.study.stored import stored_spec
 
 
 def export_optuna(store: ResultStore, study: str, path: Path, *, trusted: bool = False) -> list[str]:
@@ -32,20 +29,3 @@ def export_optuna(store: ResultStore, study: str, path: Path, *, trusted: bool =
         run.search.to_optuna(name=name, storage=storage)
         names.append(name)
     return names
-
-
-def stored_spec(store: ResultStore, study: str, *, trusted: bool = False) -> StudySpec:
-    """The study as it was last launched: from its file, or from the text in the tables if that is gone."""
-    launch = store.studies(study).sort_values("launch").iloc[-1]
-    path = Path(json.loads(str(launch["protocol"]))["path"])
-    text = str(launch["text"])
-    overrides = [line[len("# --set ") :] for line in text.splitlines() if line.startswith("# --set ")]
-    if path.is_file():
-        return load_study(path, overrides, trusted=trusted)
-    with TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
-        copy.write_text(text, encoding="utf-8")
-        try:
-            return load_study(copy, overrides, trusted=trusted)
-        except HarnessError as error:
-            raise HarnessError(f"the study file {path} is gone, and its stored text says: {error}") from None

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import gc
-import json
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from harness import __version__
 from harness.contracts import registry
 from harness.engine.base import Capacity, Engine
 from harness.errors import ResourceError, ResumeError
 from harness.store.checkpoints import Checkpoints
+from harness.store.columns import flat_texts
 from harness.store.lock import StudyLock
 from harness.store.results import ResultStore
 from harness.study import fingerprint as prints
+from harness.study import notices
 from harness.study.director import DRIVER, StudyDirector, protocol
-from harness.study.fork import copy_matching
-from harness.study.ledger import read_ledger
+from harness.study.fork import Forked, copy_matching
+from harness.study.ledger import read_ledger, retry_failures
 from harness.study.trial_rows import now
 from harness.studyfile.values import StudySpec
 from harness.train import metadata
@@ -40,6 +42,7 @@ class StudySummary:
     finished: int
     failed: int
     planned: int
+    forked: Forked = field(default_factory=Forked)
 
 
 class Study:
@@ -49,10 +52,18 @@ class Study:
         self.spec = spec
         self.store = ResultStore(root)
 
-    def run(self, engine: Engine, *, fork_of: str | None = None, watch: Watch | None = None) -> StudySummary:
+    def before(self) -> list[str]:
+        """What a user should know before this run: rows of several versions, test to be read again."""
+        return notices.notices(self.spec, self.store)
+
+    def run(
+        self, engine: Engine, *, fork_of: str | None = None, retry: str = "", watch: Watch | None = None
+    ) -> StudySummary:
         """Run every planned trial that has not ended.
 
-        ``fork_of`` copies the finished search trials of another study that are trials of this one as well.
+        ``fork_of`` copies the finished search trials of another study that are trials of this one as well,
+        made by the same code of the same data and plug-ins. ``retry`` is ``failed`` or the id of a failed
+        trial: such trials run again, as new attempts.
         Raises LockedError, ResumeError, ResourceError, StoreError; KeyboardInterrupt after the running
         attempts are closed.
         """
@@ -61,20 +72,23 @@ class Study:
             found = prints.parts(self.spec)
             launches = self.store.studies(self.spec.name)
             if len(launches):
-                before = json.loads(str(launches.sort_values("launch")["parts"].iloc[-1]))
-                prints.validate_unchanged(self.spec.name, before, found)
+                before = launches.sort_values("launch")["parts"].iloc[-1]
+                prints.validate_unchanged(self.spec.name, before, flat_texts(found))
             earlier = self.store.trials(self.spec.name, ["trial_id", "state", "fingerprint"])
             self.store.require_readable(self.spec.name)
             if launches.empty:  # a broken launch row was set aside: the trials still say what they are of
                 prints.validate_trials(self.spec.name, set(earlier["fingerprint"]), prints.digest(found))
             self._record_launch(found, launches)
+            forked = Forked()
             if fork_of is not None and launches.empty:
-                copy_matching(self.store, fork_of, self.spec, prints.digest(found))
-            return self._drive(engine, prints.digest(found), watch)
+                forked = copy_matching(self.store, fork_of, self.spec, prints.digest(found))
+            return replace(self._drive(engine, prints.digest(found), retry, watch), forked=forked)
 
-    def _drive(self, engine: Engine, fingerprint: str, watch: Watch | None) -> StudySummary:
+    def _drive(self, engine: Engine, fingerprint: str, retry: str, watch: Watch | None) -> StudySummary:
         self.store.close_stale(self.spec.name, DRIVER)
         ledger = read_ledger(self.store, self.spec)
+        if retry:
+            retry_failures(ledger, retry)
         self.store.require_readable(self.spec.name)
         director = StudyDirector(self.spec, self.store, ledger, fingerprint)
         gc.freeze()  # modules and past trials: collecting through them stalls the driver
@@ -107,15 +121,18 @@ class Study:
                 "launch": 1 + (int(launches["launch"].max()) if len(launches) else 0),
                 "launched_at": now(),
                 "fingerprint": prints.digest(found),
-                "parts": json.dumps(found, sort_keys=True),
-                "cells": json.dumps(
-                    [describe_cell(self.spec, index) for index in range(len(self.spec.cells))]
-                ),
-                "protocol": json.dumps(protocol(self.spec)),
+                "parts": flat_texts(found),
+                "cells": [describe_cell(self.spec, index) for index in range(len(self.spec.cells))],
+                "protocol": protocol(self.spec),
                 "text": self.spec.text,
+                "folder": str(Path(self.spec.path).absolute().parent),
+                "overrides": list(self.spec.overrides),
+                "plugins": dict(self.spec.plugins),
                 "host": socket.gethostname(),
+                "harness": __version__,
+                "code": metadata.code_version(),
                 "git": metadata.git_state(),
-                "packages": json.dumps(metadata.packages(), sort_keys=True),
+                "packages": metadata.packages(),
             }
         )
 

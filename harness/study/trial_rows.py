@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import socket
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,13 +10,17 @@ from typing import Any
 
 from harness.ids import content_id
 from harness.space import Scalar
-from harness.store.schemas import PARAM_PREFIX
 from harness.train.task import Task
 from harness.trial import EpochRow, Phase, State, TrialEnd
 
 _METADATA_COLUMNS = (
     "pretrain_s",
+    "pretrain_cpu_s",
     "best_train_s",
+    "best_total_s",
+    "timesteps",
+    "harness",
+    "code",
     "parameters",
     "spikes",
     "synops",
@@ -35,6 +39,23 @@ _METADATA_COLUMNS = (
 def now() -> datetime:
     """The time of day in UTC."""
     return datetime.now(UTC)
+
+
+def clocks(measured: EpochRow | TrialEnd) -> dict[str, float]:
+    """The training clocks of both tables: own seconds, inherited ones, and the two together."""
+    return {
+        "train_s": measured.train_s,
+        "inherited_s": measured.inherited_s,
+        "total_s": measured.train_s + measured.inherited_s,
+        "train_cpu_s": measured.train_cpu_s,
+        "inherited_cpu_s": measured.inherited_cpu_s,
+        "total_cpu_s": measured.train_cpu_s + measured.inherited_cpu_s,
+    }
+
+
+def plugin_digests(plugins: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Plug-in files and a hash of the text of each."""
+    return {name: hashlib.sha256(text.encode()).hexdigest()[:12] for name, text in plugins}
 
 
 def config_id(task: Task) -> str:
@@ -58,8 +79,9 @@ def start_row(task: Task, *, label: str, searched: Mapping[str, Scalar], fingerp
         "attempt": task.attempt,
         "config": config_id(task),
         "seed": spec.seed,
-        "params": json.dumps(dict(spec.params), sort_keys=True),
-        "arm": json.dumps(dict(spec.variant), sort_keys=True),
+        "params": dict(spec.params),
+        "searched": list(searched),
+        "variant": dict(spec.variant),
         "state": State.RUNNING.value,
         "reason": "",
         "detail": "",
@@ -71,7 +93,7 @@ def start_row(task: Task, *, label: str, searched: Mapping[str, Scalar], fingerp
         "exclusive": task.exclusive,
         "node": socket.gethostname(),
         "fingerprint": fingerprint,
-        **{f"{PARAM_PREFIX}{name}": value for name, value in searched.items()},
+        "plugins": plugin_digests(task.plugins),
     }
 
 
@@ -81,7 +103,6 @@ def end_row(begun: Mapping[str, Any], end: TrialEnd, limits: Sequence[float]) ->
     columns = {name: metadata.pop(name) for name in _METADATA_COLUMNS if name in metadata}
     packages = metadata.pop("packages", {})
     metadata.pop("cpus", None)
-    test = dict(end.test)
     row = {
         **begun,
         "state": end.state.value,
@@ -90,21 +111,18 @@ def end_row(begun: Mapping[str, Any], end: TrialEnd, limits: Sequence[float]) ->
         "epochs": end.epochs,
         "best_epoch": end.best_epoch,
         "value": end.values[0] if end.values else None,
-        "values": json.dumps(list(end.values)),
-        "constraints": json.dumps(list(limits)),
-        "test": json.dumps(test, sort_keys=True),
-        "stage_train_s": json.dumps(dict(end.stage_train_s)),
-        "train_s": end.train_s,
-        "train_cpu_s": end.train_cpu_s,
-        "inherited_s": end.inherited_s,
-        "total_s": end.train_s + end.inherited_s,
+        "values": list(end.values),
+        "constraints": list(limits),
+        "test": dict(sorted(dict(end.test).items())),
+        "stage_train_s": dict(end.stage_train_s),
+        **clocks(end),
         "eval_s": end.eval_s,
         "prepare_s": end.prepare_s,
         "checkpoint_s": end.checkpoint_s,
         "wall_s": end.wall_s,
         "finished_at": now(),
-        "packages": json.dumps(packages, sort_keys=True),
-        "facts": json.dumps(metadata, sort_keys=True, default=str),
+        "packages": packages,
+        "metadata": metadata,
         **columns,
     }
     return row
@@ -119,8 +137,7 @@ def epoch_records(rows: Sequence[EpochRow]) -> list[dict[str, Any]]:
             "split": row.split,
             "metric": row.metric,
             "value": row.value,
-            "train_s": row.train_s,
-            "train_cpu_s": row.train_cpu_s,
+            **clocks(row),
             "eval_s": row.eval_s,
             "wall_s": row.wall_s,
         }

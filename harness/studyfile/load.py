@@ -15,7 +15,7 @@ from harness.studyfile.domain_reading import Wanted, read_space
 from harness.studyfile.file import StudyFile
 from harness.studyfile.incompatibilities import validate_compatibility
 from harness.studyfile.objectives import read_limits, read_objectives, validate_combinations
-from harness.studyfile.overrides import apply_overrides, overridden_text
+from harness.studyfile.overrides import apply_overrides
 from harness.studyfile.resolve import resolve
 from harness.studyfile.scalars import file_error
 from harness.studyfile.start import read_start, start_points, validate_searched
@@ -23,7 +23,7 @@ from harness.studyfile.trust import trust, validate_trusted
 from harness.studyfile.validation import check
 from harness.studyfile.values import Cell, ConfirmPlan, FinalPlan, SearchPlan, StudySpec
 from harness.studyfile.variants import Given, Variant, accept, read_values, read_variants
-from harness.studyfile.yaml_lines import MAX_BYTES, Node, read_yaml
+from harness.studyfile.yaml_lines import MAX_BYTES, Node, parse_yaml, read_yaml, top_level
 from harness.trial import Objective, Resources, freeze
 
 Starts = tuple[Mapping[str, Given] | None, ...]
@@ -34,15 +34,33 @@ def load_study(path: Path, overrides: Sequence[str] = (), *, trusted: bool = Tru
 
     ``trusted`` False is for files that a row of a store names: of plug-ins, only what ran here before runs.
 
-    ``text`` of the result is the file and its overrides as comments. Plug-ins of the study are registered.
+    Plug-ins of the study are registered.
     Raises StudyFileError naming file, line, key and remedy; MissingDataError and DataError of data sets as
     they are.
     """
     root, text = read_yaml(path)
+    return _study(root, text, path.absolute(), overrides, {}, trusted=trusted)
+
+
+def load_stored(
+    text: str, path: Path, overrides: Sequence[str], plugins: Mapping[str, str], *, trusted: bool
+) -> StudySpec:
+    """The same from the text that a store keeps of a file that is gone.
+
+    ``path`` is where the file was: relative paths begin in its folder. A plug-in file that is gone as well is
+    replaced by its stored text.
+    """
+    root = top_level(parse_yaml(text, str(path)), str(path))
+    return _study(root, text, path, overrides, plugins, trusted=trusted)
+
+
+def _study(
+    root: Node, text: str, path: Path, overrides: Sequence[str], stored: Mapping[str, str], *, trusted: bool
+) -> StudySpec:
     root = apply_overrides(root, overrides)
     file = check(StudyFile, root, "")
-    folder = path.absolute().parent
-    plugins = _load_plugins(root, file.plugins, folder, trusted=trusted)
+    folder = path.parent
+    plugins = _load_plugins(root, file.plugins, folder, stored, trusted=trusted)
     variants = read_variants(root.mapping["cells"], folder)
     tasks: dict[str, TaskKind] = {variant.source.name: variant.source.card.task for variant in variants}
     objectives = read_objectives(root.mapping.get("objective"), tasks)
@@ -71,18 +89,21 @@ def load_study(path: Path, overrides: Sequence[str] = (), *, trusted: bool = Tru
         timeout_s=file.timeout_s,
         plugins=plugins,
         path=str(path),
-        text=overridden_text(text, overrides),
+        text=text,
+        overrides=tuple(overrides),
     )
 
 
 def _load_plugins(
-    root: Node, names: Sequence[str], folder: Path, *, trusted: bool
+    root: Node, names: Sequence[str], folder: Path, stored: Mapping[str, str], *, trusted: bool
 ) -> tuple[tuple[str, str], ...]:
     """Register the plug-in files; their names as written, with their texts."""
     found = []
     for name, node in zip(names, root.mapping["plugins"].items if names else (), strict=True):
         try:
-            text = read_regular(folder / Path(name).expanduser(), MAX_BYTES).decode("utf-8")
+            file = folder / Path(name).expanduser()
+            gone = name in stored and not file.exists()
+            text = stored[name] if gone else read_regular(file, MAX_BYTES).decode("utf-8")
         except (OSError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             message = f"plug-in {name} cannot be read: {reason}. Paths begin at the study file."

@@ -27,6 +27,8 @@ METRICS: Mapping[str, tuple[str, tuple[TaskKind, ...]]] = {
     "spikes": ("min", _BOTH),
     "parameters": ("min", _BOTH),
     "train_s": ("min", _BOTH),
+    "total_s": ("min", _BOTH),
+    "peak_mib": ("min", _BOTH),
     "energy_nj": ("min", _BOTH),
     "firing_rate": ("min", _BOTH),
 }

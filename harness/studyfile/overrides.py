@@ -22,12 +22,6 @@ def apply_overrides(root: Node, overrides: Sequence[str]) -> Node:
     return root
 
 
-def overridden_text(text: str, overrides: Sequence[str]) -> str:
-    """The file's text with its overrides as comments at the end."""
-    lines = "".join(f"# --set {' '.join(override.splitlines())}\n" for override in overrides)
-    return text if not lines else text + ("" if text.endswith("\n") or not text else "\n") + lines
-
-
 def _apply(root: Node, override: str) -> Node:
     shown = " ".join(override.split())
     location = f"--set {shown if len(shown) <= MAX_ECHO else shown[: MAX_ECHO - 3] + '...'}"

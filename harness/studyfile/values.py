@@ -79,7 +79,9 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class StudySpec:
-    """A whole study. ``plugins`` are (file name, text); ``text`` is the study file as read."""
+    """A whole study. ``plugins`` are (file name, text); ``text`` is the study file as read,
+    ``overrides`` are the ``key=value`` on top of it.
+    """
 
     name: str
     cells: tuple[Cell, ...]
@@ -97,6 +99,7 @@ class StudySpec:
     plugins: tuple[tuple[str, str], ...] = ()
     path: str = ""
     text: str = ""
+    overrides: tuple[str, ...] = ()
 
     @property
     def objectives(self) -> tuple[Objective, ...]:

@@ -85,13 +85,17 @@ def read_yaml(path: Path, what: str = "study file") -> tuple[Node, str]:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise StudyFileError(f"{path}:{line}: not UTF-8 text. Save the file as UTF-8.") from None
-    root = parse_yaml(text, str(path))
+    return top_level(parse_yaml(text, str(path)), str(path), what), text
+
+
+def top_level(root: Node | None, where: str, what: str = "study file") -> Node:
+    """The root of a file, which is a mapping. Raises StudyFileError."""
     if root is None:
         first = "a name" if what == "study file" else "a harness: section"
-        raise StudyFileError(f"{path}:1: the {what} is empty. It needs at least {first}.")
+        raise StudyFileError(f"{where}:1: the {what} is empty. It needs at least {first}.")
     if not isinstance(root.value, dict):
         raise file_error(root.location, "", f"a {what} is a mapping of keys to values, this is {noun(root)}.")
-    return root, text
+    return root
 
 
 def _near(path: Path) -> str:

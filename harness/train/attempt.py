@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from harness import __version__
 from harness.contracts.registry import load_plugins
 from harness.errors import DataError, HarnessError, ResourceError, StoreError, StudyFileError, TrialError
 from harness.layers.malloc import keep_freed_memory, release_freed_memory
@@ -146,5 +147,7 @@ def _machine(task: Task, device: torch.device, peak: Peak | None) -> dict[str, A
         "neurons": choice.used(),
         "packages": metadata.packages(),
         "git": metadata.git_state(),
+        "harness": __version__,
+        "code": metadata.code_version(),
         "energy_assumptions": ASSUMPTIONS,
     }

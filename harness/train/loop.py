@@ -134,11 +134,10 @@ class TrialLoop:
         return rows
 
     def _consider(self, measured: Mapping[str, float]) -> None:
-        total_s = self.clocks.seconds["train"] + self.progress.inherited_s
-        final = self.spec.phase is Phase.FINAL
-        costs = {**measured, "train_s": total_s}
-        state = self.learner.model.state_dict() if final else None
-        self.progress.consider(costs, self.spec.objectives, total_s=total_s, state=state)
+        own_s = self.clocks.seconds["train"]
+        costs = {**measured, "train_s": own_s, "total_s": own_s + self.progress.inherited_s}
+        state = self.learner.model.state_dict() if self.spec.phase is Phase.FINAL else None
+        self.progress.consider(costs, self.spec.objectives, state=state)
 
     def _train(self, stage: Stage, train: Split, epoch: int) -> float | None:
         """One pass; the mean loss, None where the learner fits in closed form."""
@@ -166,10 +165,12 @@ class TrialLoop:
             split=split,
             metric=metric,
             value=float(value),
-            train_s=seconds["train"] + self.progress.inherited_s,
-            train_cpu_s=seconds["train_cpu"] + self.progress.inherited_cpu_s,
+            train_s=seconds["train"],
+            train_cpu_s=seconds["train_cpu"],
             eval_s=seconds["eval"],
             wall_s=self.clocks.wall,
+            inherited_s=self.progress.inherited_s,
+            inherited_cpu_s=self.progress.inherited_cpu_s,
         )
 
     # -- stages, artifacts, checkpoints ---------------------------------------------------------------
@@ -251,6 +252,7 @@ class TrialLoop:
             test=tuple(sorted(test.items())),
             stage_train_s=tuple(progress.stage_train_s.items()),
             inherited_s=progress.inherited_s,
+            inherited_cpu_s=progress.inherited_cpu_s,
             train_s=seconds["train"],
             train_cpu_s=seconds["train_cpu"],
             eval_s=seconds["eval"],
@@ -266,13 +268,17 @@ class TrialLoop:
         return {
             "pretrain_s": self.progress.pretrain_s,
             "pretrain_cpu_s": self.progress.pretrain_cpu_s,
-            "inherited_cpu_s": self.progress.inherited_cpu_s,
             "best_train_s": self.progress.best_train_s,
+            "best_total_s": self.progress.best_total_s,
             "parameters": trainable(self.learner.model),
             "timesteps": self.progress.timesteps,
             "splits": {"train": train.digest, "valid": valid.digest},
             "data": self.data_metadata,
-            **{name: at_best.get(name) for name in COSTS if name not in ("parameters", "train_s")},
+            **{
+                name: at_best.get(name)
+                for name in COSTS
+                if name not in ("parameters", "train_s", "total_s", "peak_mib")
+            },
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.metadata
 import platform
 import subprocess
@@ -19,6 +20,16 @@ NUMBER_PACKAGES = (
     "optuna",
     "scipy",
     "scikit-learn",
+)
+NUMBER_ROOMS = (
+    "contracts",
+    "datasets",
+    "events",
+    "layers",
+    "models",
+    "neurons",
+    "pipelines",
+    "train",
 )
 
 
@@ -68,3 +79,13 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     return cpu_name()
+
+
+@functools.cache
+def code_version() -> str:
+    """A hash of the harness's sources that make a trial's numbers: rows of one hash compare."""
+    package = Path(__file__).resolve().parent.parent
+    hashed = hashlib.sha256()
+    for path in sorted(path for room in NUMBER_ROOMS for path in (package / room).rglob("*.py")):
+        hashed.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return hashed.hexdigest()[:12]

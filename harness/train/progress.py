@@ -28,6 +28,7 @@ class Progress:
     best_epoch: int = 0
     best_values: tuple[float, ...] = ()
     best_train_s: float = 0.0
+    best_total_s: float = 0.0
     best_costs: dict[str, float] = field(default_factory=dict)
     best_state: dict[str, Any] | None = None
     timesteps: float | None = None
@@ -53,7 +54,6 @@ class Progress:
         measured: Mapping[str, float],
         objectives: tuple[Objective, ...],
         *,
-        total_s: float,
         state: Mapping[str, Any] | None,
     ) -> None:
         """Keep this epoch if its first objective is the best on validation; ties keep the earlier one.
@@ -65,7 +65,8 @@ class Progress:
             values[0] > self.best_values[0] if objectives[0].maximize else values[0] < self.best_values[0]
         )
         if better:
-            self.best_values, self.best_epoch, self.best_train_s = values, self.done, total_s
+            self.best_values, self.best_epoch = values, self.done
+            self.best_train_s, self.best_total_s = measured["train_s"], measured["total_s"]
             self.best_costs = {k: v for k, v in measured.items() if k in COSTS}
             self.best_state = None if state is None else copy.deepcopy(dict(state))
 

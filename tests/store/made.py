@@ -21,15 +21,15 @@ def trial(number: int, *, state: str = "COMPLETE", attempt: int = 1, **more: Any
         "number": number,
         "attempt": attempt,
         "seed": 1,
-        "params": f'{{"lr": {number}}}',
+        "params": {"lr": float(number)},
+        "searched": ["lr"],
         "state": state,
         "reason": "",
         "epochs_planned": 2,
         "value": 0.5 if state == "COMPLETE" else None,
-        "values": "[0.5]" if state == "COMPLETE" else None,
-        "constraints": "[]" if state == "COMPLETE" else None,
+        "values": [0.5] if state == "COMPLETE" else None,
+        "constraints": [] if state == "COMPLETE" else None,
         "started_at": START,
-        "param.lr": float(number),
         **more,
     }
 
@@ -56,9 +56,9 @@ def launch(fingerprint: str = "f", number: int = 1, study: str = "s") -> dict[st
         "launch": number,
         "launched_at": START,
         "fingerprint": fingerprint,
-        "parts": "{}",
-        "cells": "[]",
-        "protocol": "{}",
+        "parts": {},
+        "cells": [],
+        "protocol": {},
         "text": "",
     }
 
