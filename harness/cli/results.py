@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -236,8 +237,28 @@ def _export_csv(store: ResultStore, study: str, folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     tables = {"trials": store.trials(study), "epochs": store.epochs(study), "studies": store.studies(study)}
     for name, table in tables.items():
-        _as_text(table).to_csv(folder / f"{name}.csv", index=False)
+        _as_text(_spread(table)).to_csv(folder / f"{name}.csv", index=False)
     return f"tables  {folder}"
+
+
+def _spread(rows: pd.DataFrame) -> pd.DataFrame:
+    """Maps as columns of their own (``params.optimizer.lr``), lists as text: what CSV can hold."""
+    import pandas as pd
+
+    found: dict[str, pd.Series] = {}
+    for name, values in rows.items():
+        held = [value for value in values if isinstance(value, (dict, list))]
+        keys = dict.fromkeys(key for value in held if isinstance(value, dict) for key in value)
+        for key in keys:
+            one = [value.get(key) if isinstance(value, dict) else None for value in values]
+            found[f"{name}.{key}"] = pd.Series(map(_plain_text, one), index=rows.index, dtype=object)
+        if not keys:
+            found[str(name)] = values.map(_plain_text) if held else values
+    return pd.DataFrame(found)
+
+
+def _plain_text(value: object) -> object:
+    return json.dumps(value) if isinstance(value, (dict, list)) else value
 
 
 def _as_text(rows: pd.DataFrame) -> pd.DataFrame:

@@ -10,9 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-FINAL = ("COMPLETE", "PRUNED", "FAILED")
+from harness.trial import FINAL_STATES
+
 SHOWN = 5
-STATES = ("RUNNING", "INTERRUPTED", *FINAL)
+STATES = ("RUNNING", "INTERRUPTED", *FINAL_STATES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,13 +133,14 @@ def fit(value: Any, kind: pa.DataType) -> Any:
 
 
 def unfit(value: Any, kind: pa.DataType) -> Any:
-    """The opposite of :func:`fit`."""
+    """The opposite of :func:`fit`; what a struct does not say is left out."""
     if value is None:
         return None
     if pa.types.is_map(kind):
         return {name: unfit(item, kind.item_type) for name, item in value}
     if pa.types.is_struct(kind):
-        return {field.name: unfit(value[field.name], field.type) for field in kind}
+        held = ((field.name, unfit(value[field.name], field.type)) for field in kind)
+        return {name: item for name, item in held if item is not None}
     if pa.types.is_list(kind):
         return [unfit(item, kind.value_type) for item in value]
     return value

@@ -62,6 +62,8 @@ def validate_rows(table: str, rows: pa.Table, study: str, where: str) -> None:
                 value = column[at].as_py()
                 said = "nothing" if value is None else repr(value)[:60]
                 raise ForeignFileError(f"{where}: row {at + 1}: {name} is {said}{_expected(name, study)}.")
+        if name == "cells" and pc.list_flatten(column).combine_chunks().field("cell").null_count:
+            raise ForeignFileError(f"{where}: {name} has a cell without a name.")
         if pa.types.is_timestamp(column.type):
             _validate_dates(name, column, where)
 

@@ -12,6 +12,7 @@ import pytest
 from harness.engine.pool import RayEngine
 from harness.store import schemas
 from harness.store.lock import StudyLock
+from harness.store.merging import plain
 from harness.store.results import ResultStore
 from tests.cli.conftest import SMALL, Cli
 from tests.conftest import STUDY, TOY
@@ -276,21 +277,21 @@ class TestStores:
         assert cli("verify").code == 0
 
     def test_a_newer_schema(self, cli: Cli, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        row = ResultStore(toy).trials("toy").iloc[0].to_dict()
+        row = plain(ResultStore(toy).trials("toy").iloc[0].to_dict())
         newer = schemas.TRIALS.with_metadata({"harness_table": "trials", "harness_schema": "99"})
         with monkeypatch.context() as patch:
             patch.setitem(schemas.TABLES, "trials", newer)
             ResultStore(toy).start({**row, "trial_id": "f" * 16, "state": "RUNNING"})
         for arguments in (("status",), ("leaderboard", "toy"), ("verify",), ("compact", "toy")):
-            assert "schema 99; this harness reads up to 1. Upgrade the harness." in cli(*arguments).line
+            assert "schema 99; this harness reads up to 2. Upgrade the harness." in cli(*arguments).line
         assert "schema 99" in again(cli).line
 
     def test_a_changed_study_is_refused_with_the_difference(self, cli: Cli, toy: Path) -> None:
         said = again(cli, "--set", "fixed.batch_size=4")
         assert said.code == 2
         assert "Traceback" not in said.err
-        assert "batch_size': 8" in said.err
-        assert "batch_size': 4" in said.err
+        assert "fixed/batch_size: 8 -> 4" in said.err
+        assert "-> 4" in said.err
         assert "--fork NAME" in said.err
         assert again(cli, "--set", "fixed.batch_size=4", "--fork", "other").code == 0
         assert sorted(ResultStore(toy).study_names()) == ["other", "toy"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -29,9 +28,9 @@ def given(results: Path, finished: Path, tmp_path: Path) -> Path:
     (theirs / "toy.yaml").write_text(text.replace(f"plugins: [{toy}]", f"plugins: [evil.py, {toy}]"))
     store = ResultStore(results)
     launch = store.studies("toy").sort_values("launch").iloc[-1].to_dict()
-    protocol = json.loads(launch["protocol"]) | {"path": str(theirs / "toy.yaml")}
+    protocol = {**launch["protocol"], "path": str(theirs / "toy.yaml")}
     number = int(launch["launch"]) + 1
-    store.launch({**launch, "launch": number, "protocol": json.dumps(protocol), "text": ""})
+    store.launch({**launch, "launch": number, "protocol": protocol, "folder": str(theirs), "text": ""})
     return tmp_path / "ran"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -32,9 +31,9 @@ def hostile() -> Tables:
         row |= {
             name: EVIL for name in ("reason", "detail", "device_name", "node", "git", "config") if name in row
         }
-        row |= {"label": f"={EVIL}", "packages": json.dumps({EVIL: EVIL})}
-        row["params"] = json.dumps({**json.loads(row["params"]), "text": f"@{EVIL}"})
-        row["facts"] = json.dumps({"energy_assumptions": EVIL})
+        row |= {"label": f"={EVIL}", "packages": {EVIL: EVIL}}
+        row["params"] = {**row["params"], "text": f"@{EVIL}"}
+        row["metadata"] = {"energy_assumptions": EVIL}
     for number, cell in enumerate(found.cells):
         cell["label"] = f"={EVIL}{number}"
     return found
@@ -43,7 +42,7 @@ def hostile() -> Tables:
 @pytest.fixture(scope="module")
 def tables() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     trials, epochs, studies = hostile().as_tables()
-    texts = {"text": EVIL, "host": EVIL, "git": EVIL, "packages": json.dumps({EVIL: EVIL})}
+    texts = {"text": EVIL, "host": EVIL, "git": EVIL, "packages": {EVIL: EVIL}}
     return trials, epochs, studies.assign(**texts)
 
 

@@ -25,9 +25,9 @@ from tests.scoring.synthetic import Tables, cell, curve, failed, race, trial
 def searched(as_tables: tuple[pd.DataFrame, ...]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The tables with the searched parameters as columns, as the store adds them."""
     trials, epochs, studies = as_tables
-    rates = [json.loads(params).get("optimizer.lr") for params in trials["params"]]
-    names = ["tpe" if i % 2 else "random" for i in range(len(trials))]
-    return trials.assign(**{"param.optimizer.lr": rates, "param.kind": names}), epochs, studies
+    kinds = ["tpe" if i % 2 else "random" for i in range(len(trials))]
+    params = [{**own, "kind": kind} for own, kind in zip(trials["params"], kinds, strict=True)]
+    return trials.assign(params=params, searched=[["optimizer.lr", "kind"]] * len(trials)), epochs, studies
 
 
 def full() -> Tables:
@@ -39,7 +39,7 @@ def full() -> Tables:
         tables.epochs += [first | {"metric": f"accuracy@T{t}", "value": 0.1 * t} for t in (1, 2, 4)]
     for number in range(10, 16):
         lr = 0.001 * number
-        tables.add(trial(phase="search", number=number, value=lr, params=json.dumps({"optimizer.lr": lr})))
+        tables.add(trial(phase="search", number=number, value=lr, params=({"optimizer.lr": lr})))
     return tables
 
 
@@ -72,7 +72,7 @@ def test_the_whole_report(tmp_path: Path) -> None:
 def test_hostile_text_is_escaped(tmp_path: Path) -> None:
     label = "<script>alert('x')</script>"
     tables = Tables(cells=[cell(label=label)])
-    tables.add(trial(seed=1, label=label, params=json.dumps({"note": "</script><b>"})), [0.5, 0.6])
+    tables.add(trial(seed=1, label=label, params=({"note": "</script><b>"})), [0.5, 0.6])
     text = write_report(*tables.as_tables(), study="demo", out_dir=tmp_path).read_text(encoding="utf-8")
     assert label not in text
     assert "</script><b>" not in text
@@ -109,7 +109,7 @@ def test_search_history_and_rank_correlations() -> None:
     for number in range(30):
         lr, state = float(rng.uniform(0, 1)), "PRUNED" if number == 7 else "COMPLETE"
         row = trial(phase="search", number=number, value=99.0 if number == 7 else lr**3, state=state)
-        tables.add(row | {"params": json.dumps({"optimizer.lr": lr})})
+        tables.add(row | {"params": ({"optimizer.lr": lr})})
     trials, _, studies = searched(tables.as_tables())
     view, own = study_view(studies, "demo"), last_attempts(trials, "demo")
     (found,) = histories(view, own)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,17 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from harness.store.schemas import EPOCHS, STUDIES, TRIALS
+from harness.store import tables
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def as_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pd.DataFrame:
+def as_table(rows: Sequence[Mapping[str, Any]], table: str) -> pd.DataFrame:
     """A table as the store returns it: every column of the schema, nulls where a row says nothing."""
-    full = [{name: row.get(name) for name in schema.names} for row in rows]
-    return pa.Table.from_pylist(full, schema=schema).to_pandas()
+    return tables.to_frame(table, tables.to_table(table, rows))
 
 
 def trial(**values: Any) -> dict[str, Any]:
@@ -28,31 +25,42 @@ def trial(**values: Any) -> dict[str, Any]:
     row: dict[str, Any] = {
         "study": "demo", "cell": "digits/direct", "dataset": "digits", "dataset_revision": "1",
         "pipeline": "direct", "phase": "final", "number": 0, "attempt": 1, "config": "c0", "seed": 1,
-        "params": json.dumps({"timesteps": 4, "optimizer.lr": 0.01}), "arm": "{}", "state": "COMPLETE",
+        "params": {"timesteps": 4, "optimizer.lr": 0.01}, "variant": {}, "state": "COMPLETE",
         "reason": "", "detail": "", "epochs": 4, "epochs_planned": 4, "best_epoch": 3, "value": 0.8,
-        "constraints": "[]", "test_value": 0.79, "train_s": 8.0, "train_cpu_s": 7.0, "pretrain_s": 0.0,
+        "constraints": [], "test_value": 0.79, "train_s": 8.0, "train_cpu_s": 7.0, "pretrain_s": 0.0,
         "inherited_s": 0.0, "eval_s": 0.5, "prepare_s": 0.1, "checkpoint_s": 0.1, "wall_s": 9.0,
         "started_at": START, "finished_at": START + timedelta(seconds=9), "device": "cpu",
         "device_name": "cpu-A", "cpus": 1, "gpu_share": 0.0, "exclusive": True, "peak_mib": 100.0,
         "parameters": 1000, "spikes": 50.0, "synops": 5000.0, "energy_nj": 4.5, "firing_rate": 0.1,
-        "node": "n0", "git": "abc", "packages": "{}",
-        "facts": json.dumps({"energy_assumptions": "0.9 pJ an accumulate"}), "fingerprint": "f",
+        "node": "n0", "git": "abc", "packages": {},
+        "metadata": {"energy_assumptions": "0.9 pJ an accumulate"}, "fingerprint": "f",
     }  # fmt: skip
     row |= values
     row.setdefault("label", row["cell"].split("/")[-1])
     row.setdefault("trial_id", f"{row['cell']}-{row['phase']}-{row['config']}-{row['seed']}-{row['number']}")
-    row.setdefault("values", json.dumps([row["value"]]))
-    row.setdefault("test", json.dumps({"accuracy": row["test_value"], "loss": 0.5}))
-    row.setdefault("stage_train_s", json.dumps({"train": row["train_s"]}))
+    row.setdefault("values", [row["value"]])
+    row.setdefault("test", {"accuracy": row["test_value"], "loss": 0.5})
+    row.setdefault("stage_train_s", {"train": row["train_s"]})
+    row.setdefault("inherited_cpu_s", row["inherited_s"])
+    row.setdefault("pretrain_cpu_s", row["pretrain_s"])
     row.setdefault("total_s", row["train_s"] + row["inherited_s"])
-    row.setdefault("best_train_s", 0.75 * row["train_s"] + row["inherited_s"])
+    row.setdefault("total_cpu_s", row["train_cpu_s"] + (row["inherited_cpu_s"] or 0.0))
+    row.setdefault("best_total_s", 0.75 * row["train_s"] + row["inherited_s"])
+    row.setdefault("timesteps", row["params"].get("timesteps"))
     return row
 
 
 def failed(**values: Any) -> dict[str, Any]:
     """A failed final row: no value anywhere."""
-    empty = {"value": None, "values": "[]", "test_value": None, "test": "{}", "best_train_s": None}
+    empty = {"value": None, "values": [], "test_value": None, "test": {}, "best_total_s": None}
     return trial(**({"state": "FAILED", "reason": "non-finite", "best_epoch": 0} | empty | values))
+
+
+def clocks(row: Mapping[str, Any], share: float) -> dict[str, float]:
+    """A share of a row's own seconds, with what it inherited."""
+    own, cpu = row["train_s"] * share, row["train_cpu_s"] * share
+    total, total_cpu = own + row["inherited_s"], cpu + (row["inherited_cpu_s"] or 0.0)
+    return {"train_s": own, "total_s": total, "train_cpu_s": cpu, "total_cpu_s": total_cpu}
 
 
 def curve(row: Mapping[str, Any], values: Sequence[float], **more: Any) -> list[dict[str, Any]]:
@@ -65,8 +73,7 @@ def curve(row: Mapping[str, Any], values: Sequence[float], **more: Any) -> list[
             **base,
             "epoch": i + 1,
             "value": value,
-            "train_s": row["train_s"] * (i + 1) / n,
-            "train_cpu_s": row["train_cpu_s"] * (i + 1) / n,
+            **clocks(row, (i + 1) / n),
             **more,
         }
         for i, value in enumerate(values)
@@ -108,13 +115,13 @@ class Tables:
         launches = [
             {
                 "study": "demo", "launch": i + 1, "launched_at": START + timedelta(hours=i),
-                "cells": json.dumps(self.cells), "protocol": json.dumps(protocol), "text": "name: demo\n",
-                "host": "host", "git": "abc", "packages": json.dumps({"torch": "2.9"}), "fingerprint": "f",
-                "parts": "{}",
+                "cells": self.cells, "protocol": protocol, "text": "name: demo\n",
+                "host": "host", "git": "abc", "packages": {"torch": "2.9"}, "fingerprint": "f",
+                "parts": {},
             }
             for i in range(self.launches)
         ]  # fmt: skip
-        return as_table(self.trials, TRIALS), as_table(self.epochs, EPOCHS), as_table(launches, STUDIES)
+        return as_table(self.trials, "trials"), as_table(self.epochs, "epochs"), as_table(launches, "studies")
 
 
 def saturating(top: float, n: int, rng: np.random.Generator, speed: float = 1.5) -> list[float]:
@@ -134,10 +141,10 @@ def race(seeds: int = 5, epochs: int = 12) -> Tables:
         common = {"cell": name, "pipeline": name.split("/")[1]}
         for number in range(4):
             state = "PRUNED" if number == 3 else "COMPLETE"
-            params = json.dumps({"timesteps": 4, "optimizer.lr": 0.01 * (number + 1)})
+            params = {"timesteps": 4, "optimizer.lr": 0.01 * (number + 1)}
             tables.add(
                 trial(**common, phase="search", number=number, config=f"c{number}", exclusive=False,
-                      value=top - 0.02 * number, test_value=None, test="{}", state=state, params=params),
+                      value=top - 0.02 * number, test_value=None, test={}, state=state, params=params),
                 saturating(top - 0.02 * number, epochs, rng, speed),
             )  # fmt: skip
         for seed in range(seeds):
@@ -148,15 +155,17 @@ def race(seeds: int = 5, epochs: int = 12) -> Tables:
             row = trial(
                 **common, seed=100 + seed, number=seed, value=max(values), test_value=final - 0.01,
                 train_s=own + pretrain - inherited, train_cpu_s=(own + pretrain - inherited) * 0.98,
-                pretrain_s=pretrain, inherited_s=inherited, best_epoch=int(np.argmax(values)) + 1,
+                pretrain_s=pretrain, inherited_s=inherited, inherited_cpu_s=inherited * 0.98,
+                pretrain_cpu_s=pretrain * 0.98, best_epoch=int(np.argmax(values)) + 1,
                 epochs=epochs, total_s=own + pretrain, parameters=12_345 if "ann" not in name else 12_340,
-                stage_train_s=json.dumps(({"pretrain": pretrain} if pretrain else {}) | {"train": own}),
+                stage_train_s=({"pretrain": pretrain} if pretrain else {}) | {"train": own},
             )  # fmt: skip
             tables.add(row)
             for entry in curve(row, values):
                 done = pretrain - inherited + own * entry["epoch"] / epochs
                 entry |= {"train_s": done, "train_cpu_s": done * 0.98}
+                entry |= {"total_s": done + inherited, "total_cpu_s": (done + inherited) * 0.98}
                 rates = (("firing_rate/conv1", 0.12), ("firing_rate/fc", 0.07))
                 tables.epochs += [entry, *({**entry, "metric": m, "value": rate} for m, rate in rates)]
-            row["best_train_s"] = pretrain + own * row["best_epoch"] / epochs
+            row["best_total_s"] = pretrain + own * row["best_epoch"] / epochs
     return tables

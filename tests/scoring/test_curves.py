@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
@@ -82,8 +81,8 @@ def sweep(phase: str) -> Tables:
             value = 0.5 + 0.02 * steps + 0.01 * seed
             row = trial(
                 cell=name, pipeline="delays", phase=phase, seed=seed, number=seed, config=name, value=value,
-                test_value=value, params=json.dumps({"delay.max": steps, "kind": "a"}),
-                arm=json.dumps({"delay.max": steps}),
+                test_value=value, params=({"delay.max": steps, "kind": "a"}),
+                variant=({"delay.max": steps}),
             )  # fmt: skip
             tables.add(row)
     return tables
@@ -103,7 +102,7 @@ def test_a_searched_parameter_shows_the_best_and_says_what_it_is() -> None:
     tables = Tables()
     for number in range(60):
         lr = 10 ** (-4 + number / 20)
-        tables.add(trial(phase="search", number=number, value=0.9 - lr, params=json.dumps({"lr": lr})))
+        tables.add(trial(phase="search", number=number, value=0.9 - lr, params=({"lr": lr})))
     trials, _, studies = tables.as_tables()
     (found,) = parameter_curves(trials, studies, study="demo", parameter="lr")
     (line,) = found.lines
@@ -142,7 +141,7 @@ def test_families_come_from_the_test_split_where_it_has_them_and_from_the_last_e
             "accuracy_t8": 0.6 + 0.1 * seed,
             "r2@missing=0.2": 0.5,
         }
-        row = tables.add(trial(seed=seed, best_epoch=1, test=json.dumps(test)), [0.6, 0.5])
+        row = tables.add(trial(seed=seed, best_epoch=1, test=(test)), [0.6, 0.5])
         tables.epochs += curve(row, [0.1, 0.1], metric="accuracy_t8")
         last = curve(row, [0.0, 0.25])[1]
         tables.epochs.append(last | {"metric": "delay_share/03"})
@@ -167,7 +166,7 @@ def variants(*settings: tuple[str, dict[str, object]]) -> Tables:
     tables = Tables(cells=cells)
     for info, (_, variant) in zip(cells, settings, strict=True):
         for seed in range(2):
-            more = {"params": json.dumps(variant), "arm": json.dumps(variant), "config": info["cell"]}
+            more = {"params": (variant), "variant": (variant), "config": info["cell"]}
             value = 0.5 + 0.01 * seed
             tables.add(trial(cell=info["cell"], pipeline="delays", seed=seed, test_value=value, **more))
     return tables

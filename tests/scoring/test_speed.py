@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from harness.scoring.leaderboard import leaderboard
-from harness.store.schemas import EPOCHS, TRIALS
 from tests.scoring.synthetic import Tables, as_table, curve, trial
 
 TRIALS_IN_STORE = 10_000
@@ -25,11 +24,11 @@ def large() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     one = trial(phase="search", exclusive=False)
     rng = np.random.default_rng(0)
     names = np.array([f"t{i:05d}" for i in range(TRIALS_IN_STORE)])
-    trials = as_table([one], TRIALS).loc[[0] * TRIALS_IN_STORE].reset_index(drop=True)
+    trials = as_table([one], "trials").loc[[0] * TRIALS_IN_STORE].reset_index(drop=True)
     trials = trials.assign(trial_id=names, config=names, number=range(TRIALS_IN_STORE))
     trials = trials.assign(value=rng.random(TRIALS_IN_STORE))
     count = TRIALS_IN_STORE * EPOCHS_EACH
-    epochs = as_table(curve(one, [0.5]), EPOCHS).loc[[0] * count].reset_index(drop=True)
+    epochs = as_table(curve(one, [0.5]), "epochs").loc[[0] * count].reset_index(drop=True)
     epochs = epochs.assign(trial_id=np.repeat(names, EPOCHS_EACH), value=rng.random(count))
     epochs = epochs.assign(epoch=np.tile(np.arange(1, EPOCHS_EACH + 1), TRIALS_IN_STORE).astype("int32"))
     trials = pd.concat([trials, finals], ignore_index=True)

@@ -82,7 +82,7 @@ def test_a_newer_schema_is_refused_and_left_where_it_is(
         patch.setitem(schemas.TABLES, "trials", newer)
         ResultStore(tmp_path).start(trial(2))
     for read in (lambda store: store.trials(), lambda store: store.quarantine()):
-        with pytest.raises(NewerSchemaError, match=r"has schema 2; this harness reads up to 1\. Upgrade"):
+        with pytest.raises(NewerSchemaError, match=r"has schema 3; this harness reads up to 2\. Upgrade"):
             read(ResultStore(tmp_path))
     assert part(tmp_path, 2).exists()
 

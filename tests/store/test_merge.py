@@ -122,7 +122,7 @@ def test_not_into_a_study_that_runs(tmp_path: Path) -> None:
 def test_stores_that_disagree_say_so_and_neither_is_taken_silently(tmp_path: Path) -> None:
     here = filled(tmp_path / "a", range(3))
     there = filled(tmp_path / "b", range(2))
-    there.commit(trial(2, value=0.25, values="[0.25]"), epochs())
+    there.commit(trial(2, value=0.25, values=[0.25]), epochs())
     done = join(here, [there])
     assert done.copied == 0
     (line,) = done.disagreements

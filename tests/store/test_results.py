@@ -13,7 +13,7 @@ from harness.errors import LockedError
 from harness.store import results, tables
 from harness.store.lock import StudyLock
 from harness.store.results import ResultStore
-from harness.store.schemas import EPOCHS, STUDIES, TRIALS
+from harness.store.schemas import TRIALS, logical
 from tests.store.made import epochs, filled, launch, numbers, trial
 
 
@@ -26,15 +26,15 @@ def test_all_null_columns_keep_their_types(tmp_path: Path) -> None:
     for field in TRIALS:
         assert schema.field(field.name).type == field.type
     frame = store.trials("s")
-    assert list(frame.columns) == [*TRIALS.names, "param.lr"]
+    assert list(frame.columns) == logical("trials")
     assert frame["started_at"].dt.tz is not None
 
 
 def test_an_empty_store_has_empty_tables_with_all_columns(tmp_path: Path) -> None:
     store = ResultStore(tmp_path / "nowhere")
-    assert list(store.trials().columns) == TRIALS.names
-    assert list(store.epochs("s").columns) == EPOCHS.names
-    assert list(store.studies().columns) == STUDIES.names
+    assert list(store.trials().columns) == logical("trials")
+    assert list(store.epochs("s").columns) == logical("epochs")
+    assert list(store.studies().columns) == logical("studies")
     assert store.study_names() == []
     assert not (tmp_path / "nowhere").exists()
 
@@ -68,7 +68,7 @@ def test_the_row_is_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_trials_of_several_studies_are_one_table_for_pandas(tmp_path: Path) -> None:
     store = filled(tmp_path, range(3))
-    store.commit(trial(0, study="other", **{"param.name": "lif", "param.lr": None}), epochs())
+    store.commit(trial(0, study="other", params={"name": "lif"}, searched=["name"]), epochs())
     store.compact("s")
     store.commit(trial(7), epochs())
     frame = pd.read_parquet(tmp_path / "trials")
@@ -78,13 +78,22 @@ def test_trials_of_several_studies_are_one_table_for_pandas(tmp_path: Path) -> N
     assert len(pd.read_parquet(tmp_path / "epochs")) == 10
 
 
-def test_a_parameter_of_numbers_here_and_words_there_becomes_text(tmp_path: Path) -> None:
+def test_values_come_back_as_what_they_were(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
-    store.commit(trial(0, **{"param.lr": 0.1}), [])
-    store.commit(trial(1, **{"param.lr": "auto"}), [])
-    store.commit(trial(2, **{"param.lr": True}), [])
-    frame = store.trials("s").set_index("number")
-    assert frame["param.lr"].to_dict() == {0: "0.1", 1: "auto", 2: "true"}
+    given = {"a": 1, "b": 1.0, "c": True, "d": "1", "e": "", "f": -0.5}
+    store.commit(trial(0, params=given, variant={}, metadata={"x": {"y": [1.0, "z"]}, "n": 2.0}), [])
+    row = store.trials("s").iloc[0]
+    assert [(k, v, type(v)) for k, v in row["params"].items()] == [(k, v, type(v)) for k, v in given.items()]
+    assert (row["variant"], row["metadata"]) == ({}, {"n": 2.0, "x": {"y": [1.0, "z"]}})
+    assert row["searched"] == ["lr"]
+
+
+def test_every_file_has_the_columns_of_its_table(tmp_path: Path) -> None:
+    store = filled(tmp_path, range(2))
+    store.commit(trial(5, study="other", params={"tau": 2.0}, searched=["tau"]), [])
+    store.compact("s")
+    for path in (tmp_path / "trials").rglob("*.parquet"):
+        assert pq.read_schema(path).equals(TRIALS)
 
 
 def test_a_lost_value_is_null_and_nan_is_never_invented(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_study_that_runs_is_left_alone_and_named(tmp_path: Path) -> None:
 
 def test_one_attempt_that_ended_in_two_ways_is_left_and_named(tmp_path: Path) -> None:
     store = filled(tmp_path, range(2))
-    row = trial(1, value=0.25, values="[0.25]")
+    row = trial(1, value=0.25, values=[0.25])
     store.files.write("trials/s/all-000009.parquet", tables.to_bytes(tables.to_table("trials", [row])))
     found = verify(ResultStore(tmp_path))
     assert found.mended == []

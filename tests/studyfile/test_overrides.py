@@ -34,7 +34,8 @@ def test_leaves_of_every_section(load: Load) -> None:
 
 def test_the_text_keeps_them(load: Load) -> None:
     spec = load(BASE, "search.trials=40", "seed=3")
-    assert spec.text == BASE + "# --set search.trials=40\n# --set seed=3\n"
+    assert spec.text == BASE
+    assert spec.overrides == ("search.trials=40", "seed=3")
 
 
 def test_null_removes(load: Load) -> None:
