@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -153,7 +152,7 @@ def test_a_study_fuses_its_search(tmp_path: Any) -> None:
     assert sorted(search["state"].unique()) in (["COMPLETE"], ["COMPLETE", "PRUNED"])
     assert (len(search), len(final)) == (10, 4)
     assert (final["state"] == "COMPLETE").all()
-    counts = [json.loads(facts).get("fused") for facts in search["facts"]]
+    counts = [facts.get("fused") for facts in search["metadata"]]
     assert "4" in counts, counts
-    assert all("fused" not in json.loads(facts) for facts in final["facts"])
-    assert all(json.loads(facts)["neurons"] == "compiled loops" for facts in rows["facts"])
+    assert all("fused" not in facts for facts in final["metadata"])
+    assert all(facts["neurons"] == "compiled loops" for facts in rows["metadata"])
