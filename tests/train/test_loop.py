@@ -146,7 +146,9 @@ def test_a_shared_stage_is_trained_once_and_paid_by_all(tmp_path: Path) -> None:
     assert dict(first.stage_train_s)["pretrain"] == pytest.approx(second.inherited_s)
     assert second.metadata["pretrain_s"] == pytest.approx(second.inherited_s)
     assert {row.stage for row in rows} == {"train"}
-    assert min(row.train_s for row in rows) > second.inherited_s
+    assert {row.inherited_s for row in rows} == {second.inherited_s}
+    assert second.train_s == rows[-1].train_s, "its own clock, without what it inherited"
+    assert second.metadata["best_total_s"] == second.metadata["best_train_s"] + second.inherited_s
     alone = make_task(tmp_path / "alone", pretrain_epochs=3)
     apart, _ = run(replace(alone, spec=other.spec))
     assert numbers([row for row in apart if row.stage == "train"]) == numbers(rows)
