@@ -31,6 +31,17 @@ def data_path(dataset: str, file: str, *, origin: str, sha256: str = "") -> Path
     return path
 
 
+def packaged(dataset: str, file: str, sha256: str) -> Path:
+    """A small file that this package brings; `packaged/README.md` says where each is from.
+
+    Raises MissingDataError where the installation lost it and DataError where its bytes are others.
+    """
+    path = Path(__file__).parent / "packaged" / file
+    if not path.is_file():
+        raise MissingDataError(dataset, path, origin="this package: install it again", sha256=sha256)
+    return verify(dataset, path, sha256)
+
+
 def package_path(dataset: str, package: str, path: str) -> Path:
     """A file or folder that an installed package brings; the package itself is not imported.
 
@@ -85,15 +96,15 @@ def arrays_sha256(arrays: Arrays) -> str:
 def guard(dataset: str, arrays: Arrays, sha256: str) -> Arrays:
     """The arrays themselves, once their digest is the one expected.
 
-    Raises DataError where it is another: the package that embeds them ships other data now.
+    Raises DataError where it is another: the code that makes them computes others now.
     """
     found = arrays_sha256(arrays)
     if found != sha256:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in sorted(arrays.items()))
         raise DataError(
             f"data set '{dataset}': the embedded arrays ({shapes}) have sha256 {found}, "
-            f"wanted {sha256}: the package that brings them has changed. Install the version "
-            "that pyproject.toml names; corrected data needs a new name."
+            f"wanted {sha256}: what makes them has changed. Install the versions that "
+            "pyproject.toml names; corrected data needs a new name."
         )
     return arrays
 

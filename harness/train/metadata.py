@@ -19,7 +19,6 @@ NUMBER_PACKAGES = (
     "numpy",
     "optuna",
     "scipy",
-    "scikit-learn",
 )
 NUMBER_ROOMS = (
     "contracts",

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from harness.datasets import _files, _splits
 from harness.datasets.events.nmnist_small import FILE, SHA256, NmnistSmall
 from harness.datasets.images.digits import Digits, DigitsEvents, double_bilinear
+from harness.datasets.images.photo10 import Photo10
+from harness.datasets.series.series_made import Tmy3
 from harness.errors import DataError, MissingDataError
 
 Y = np.repeat([0, 1, 2], [50, 30, 20])
@@ -43,6 +45,13 @@ def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
 def test_a_package_that_is_absent(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match=r"no_such_package.*\[data\]"):
         _files.package_path("x", "no_such_package", "data")
+
+
+def test_a_packaged_file_that_the_installation_lost_or_changed() -> None:
+    with pytest.raises(MissingDataError, match=r"nothing\.npz.*install it again"):
+        _files.packaged("x", "nothing.npz", "0" * 64)
+    with pytest.raises(DataError, match="its sha256 is"):
+        _files.packaged("x", "digits.npz", "0" * 64)
 
 
 def test_arrays_digest_sees_names_types_shapes_and_bytes() -> None:
@@ -120,3 +129,13 @@ def test_events_of_the_plain_digits_are_as_many_as_specified() -> None:
 def test_doubling_is_bilinear() -> None:
     got = double_bilinear(np.array([[[0.0, 4.0]]]))
     assert got.tolist() == [[[0, 1, 3, 4], [0, 1, 3, 4]]]
+
+
+def test_packaged_data_are_those_of_the_packages_they_came_from() -> None:
+    """Digests of the prepared arrays, taken when scikit-learn, scikit-image and pvlib still brought them."""
+    wanted = {
+        Photo10: "8e1503816328b344a09a4d791372ecc02cdcd80543263a04f5e2ab47470d9e38",
+        Tmy3: "a87f75df659afd88d26e78b770e855d72affa8110c29490e387331fbd31f63fb",
+    }
+    for kind, sha256 in wanted.items():
+        assert _files.arrays_sha256(kind().prepare()) == sha256

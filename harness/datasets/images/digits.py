@@ -1,6 +1,5 @@
 """`digits`: scikit-learn's 1,797 handwritten digits, and `digits-events`, the same through ODG."""
 
-import gzip
 from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
@@ -16,13 +15,14 @@ from harness.contracts.data import (
     Split,
     SplitName,
 )
-from harness.datasets._files import guard, package_path
+from harness.datasets._files import guard, load_npz, packaged
 from harness.datasets._splits import Splits, three_way
 from harness.events.odg import STEPS, frames_btchw
 
 VALID: Final = 400
 TEST: Final = 797
 COUNTS: Final = (600, VALID, TEST)
+FILE_SHA256: Final = "2540b919ddf71173999e13ff9f60b1d33ec2b7c316558236e4432ba45eda7098"
 SHA256: Final = {
     8: "1f704164da5b35b3a8719f96facb806c3d05258a8d76f21407368923928950d8",
     16: "e0f40c454c74ff67a4f6838898366b5a50ba91a8c4acafa4e7d4134f4ab20c2f",
@@ -55,12 +55,10 @@ def double_bilinear(images_nhw: NDArray[Any]) -> NDArray[Any]:
 
 def digits(pixels: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Images (1797, pixels, pixels) in [0, 1] and labels (1797,)."""
-    path = package_path("digits", "sklearn", "datasets/data/digits.csv.gz")
-    with gzip.open(path, "rt") as file:  # as load_digits does; importing sklearn takes seconds
-        table = np.loadtxt(file, delimiter=",")
-    images = table[:, :-1].reshape(-1, 8, 8) / 16.0
+    held = load_npz("digits", packaged("digits", "digits.npz", FILE_SHA256), ("pixels", "y"))
+    images = held["pixels"].reshape(-1, 8, 8) / 16.0
     images = double_bilinear(images) if pixels == 16 else images
-    return images.astype(np.float32), table[:, -1].astype(np.int64)
+    return images.astype(np.float32), held["y"].astype(np.int64)
 
 
 def splits(y: NDArray[Any]) -> Splits:

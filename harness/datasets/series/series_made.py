@@ -1,20 +1,20 @@
-"""Series without a download: a weather year inside pvlib, and SeqSNN's two-frequency signals."""
+"""Series without a download: a weather year that comes along, and SeqSNN's two-frequency signals."""
 
 from __future__ import annotations
 
 from typing import ClassVar, Final
 
 import numpy as np
-import pandas as pd
 from pydantic import BaseModel, field_validator
 
-from harness.datasets._files import package_path, verify
+from harness.datasets._files import load_npz, packaged
 from harness.datasets.series.series_base import SeriesDataset
 from harness.datasets.series.series_gaps import Series
 from harness.datasets.series.series_windows import WindowOptions
 from harness.errors import DataError, UnknownNameError
 from harness.ids import derive_seed
 
+FILE_SHA256: Final = "d574b561ab46edecb87117c9fca5c0de6360bfedc7e643915871fde08ef4c799"
 TMY3_SHA256: Final = "f0333a68a116f5ae92f1285a2ab8784d8e00e52a367445658ac88d72d93d8ca4"
 TMY3_COLUMNS: Final = (
     "ETR (W/m^2)",
@@ -48,22 +48,21 @@ class Tmy3(SeriesDataset):
     licence, citation = "public domain (NREL)", "Wilcox and Marion, NREL/TP-581-43156, 2008"
 
     def size(self) -> tuple[int, int]:
-        """8760 hours, 16 variates. Raises MissingDataError where pvlib is not installed."""
-        package_path(self.name, "pvlib", "data/703165TY.csv")
+        """8760 hours, 16 variates."""
         return 8_760, len(TMY3_COLUMNS)
 
     def read(self) -> Series:
-        """The year. Raises DataError where pvlib ships another file."""
-        path = package_path(self.name, "pvlib", "data/703165TY.csv")
+        """The year. Raises DataError for columns that it has not."""
         names = self.options.columns or TMY3_COLUMNS
         for column in names:
             if column not in TMY3_COLUMNS:
                 raise DataError(f"data set '{self.name}': {UnknownNameError('column', column, TMY3_COLUMNS)}")
-        table = pd.read_csv(verify(self.name, path, TMY3_SHA256), header=1, usecols=list(names))
-        return Series(table[list(names)].to_numpy(dtype=np.float64), tuple(names))
+        held = load_npz(self.name, packaged(self.name, "tmy3.npz", FILE_SHA256), ("tenths",))
+        chosen = [TMY3_COLUMNS.index(column) for column in names]
+        return Series(held["tenths"][:, chosen] / 10, tuple(names))
 
     def provenance(self) -> tuple[str, str, str]:
-        """Guarded by the file's sha256."""
+        """The published file's sha256; ours holds its columns."""
         return "1", TMY3_SHA256, "the data folder of the pvlib package, 703165TY.csv"
 
 
