@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from harness.report.formatting import significant
 from harness.scoring.hardware import CPU_CLOCK
@@ -11,46 +12,56 @@ from harness.scoring.values import Board, Group
 
 def notes(board: Board, group: Group) -> tuple[str, ...]:
     """What a reader needs to judge the tables, without the numbered footnotes."""
-    found = list(group.notes)
-    if not group.provisional:
-        found.append(
-            "Mean ± half width of the 95 % t interval over final seeds; test is read in that phase only."
-        )
-        found.append("A rank range holds every rank that paired differences (Holm, 5 %) leave open.")
-    if not math.isnan(group.smallest_gap):
-        gap = _points(group, group.smallest_gap)
-        if group.scale == 100 and group.smallest_gap >= 1:
-            gap = "none, there are too few seeds"
-        found.append(f"Smallest gap these seeds can separate (80 % power): {gap}.")
-    if not math.isnan(group.test_gap):
-        found.append(
-            f"The size of the test set alone leaves ± {_points(group, group.test_gap)} (95 %, binomial)."
-        )
-    if any(row.times for row in group.rows):
-        clock = "CPU seconds inside the training clock" if group.clock == CPU_CLOCK else "training clock"
-        found.append(
-            f"Times: {clock}, on {group.device_name or 'unnamed hardware'}; evaluation is not in it."
-        )
-    if any(row.times and row.times.total != row.times.total_snn for row in group.rows):
-        found.append("SNN only: the same times without those of pretraining stages.")
-    if group.targets:
-        found.append(f"Target: {group.target_from}. Not reached counts as infinite.")
-        ratios = [r for row in group.rows for t in row.targets for r in (t.ratio, t.ratio_snn) if r]
-        if any(r.value == 0 for r in ratios):
-            found.append("A ratio of 0.00: the baseline's median seed never reached that target.")
-    if any(name.startswith("legacy_") for row in group.rows for name, _ in row.metrics):
-        found.append("Legacy columns take the best epoch on the test set; nothing is ranked by them.")
-    if group.published:
-        found.append(
-            "Published: the same test data; windows, normalisation and selection may differ, see the report."
-        )
-    rules = dict.fromkeys(row.cost.energy_rule for row in group.rows if row.cost.energy_rule)
-    found += [f"Energy is an estimate: {rule}." for rule in rules]
     return (
-        *found,
+        *group.notes,
+        *_of_statistics(group),
+        *_of_times(group),
+        *_of_targets(group),
+        *_of_columns(group),
         *board.notes,
         f"Scoring version {board.scoring}; launch {board.launch}, {board.launched_at}.",
     )
+
+
+def _of_statistics(group: Group) -> Iterator[str]:
+    if not group.provisional:
+        yield "Mean ± half width of the 95 % t interval over final seeds; test is read in that phase only."
+        yield "A rank range holds every rank that paired differences (Holm, 5 %) leave open."
+    if not math.isnan(group.smallest_gap):
+        few = group.scale == 100 and group.smallest_gap >= 1
+        gap = "none, there are too few seeds" if few else _points(group, group.smallest_gap)
+        yield f"Smallest gap these seeds can separate (80 % power): {gap}."
+    if not math.isnan(group.test_gap):
+        yield f"The size of the test set alone leaves ± {_points(group, group.test_gap)} (95 %, binomial)."
+
+
+def _of_times(group: Group) -> Iterator[str]:
+    timed = [row.times for row in group.rows if row.times]
+    if timed:
+        clock = "CPU seconds inside the training clock" if group.clock == CPU_CLOCK else "training clock"
+        yield f"Times: {clock}, on {group.device_name or 'unnamed hardware'}; evaluation is not in it."
+    if any(times.total != times.total_snn for times in timed):
+        yield "SNN only: the same times without those of pretraining stages."
+
+
+def _of_targets(group: Group) -> Iterator[str]:
+    if not group.targets:
+        return
+    yield f"Target: {group.target_from}. Not reached counts as infinite."
+    ratios = [r for row in group.rows for t in row.targets for r in (t.ratio, t.ratio_snn) if r]
+    if any(r.value == 0 for r in ratios):
+        yield "A ratio of 0.00: the baseline's median seed never reached that target."
+
+
+def _of_columns(group: Group) -> Iterator[str]:
+    if any(name.startswith("legacy_") for row in group.rows for name, _ in row.metrics):
+        yield "Legacy columns take the best epoch on the test set; nothing is ranked by them."
+    if group.published:
+        yield (
+            "Published: the same test data; windows, normalisation and selection may differ, see the report."
+        )
+    for rule in dict.fromkeys(row.cost.energy_rule for row in group.rows if row.cost.energy_rule):
+        yield f"Energy is an estimate: {rule}."
 
 
 def _points(group: Group, gap: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -10,18 +9,14 @@ import pandas as pd
 from harness.report.canvas import file_name
 from harness.report.charts import histogram_figure, importance_figure, line_figure
 from harness.report.figures import learning_figure, time_accuracy_figure
-from harness.report.page_html import Content, render_page
+from harness.report.page_html import CORRELATION, Content, render_page
 from harness.report.tables import render_csv, render_latex, render_markdown
-from harness.scoring.curves import LineSet, time_curves
-from harness.scoring.families import families, is_histogram
-from harness.scoring.leaderboard import leaderboard
-from harness.scoring.parameters import parameter_curves, swept
+from harness.scoring.curves import LineSet, curves_of_study
+from harness.scoring.families import families_of, is_histogram
+from harness.scoring.leaderboard import StudyRows, board_of, read_study
+from harness.scoring.parameters import parameter_lines, swept
 from harness.scoring.published import default_folder, load_published
-from harness.scoring.search import Importance, histories, rank_correlations
-from harness.scoring.tables import last_attempts, study_view
-
-IMPORTANCE = "share of the objective's variance"
-CORRELATION = "squared rank correlation with the objective (one parameter at a time)"
+from harness.scoring.search import histories, rank_correlations
 
 
 def write_report(
@@ -32,26 +27,23 @@ def write_report(
     study: str,
     out_dir: str | Path,
     published: pd.DataFrame | str | Path | None = None,
-    importance: Importance | None = None,
     target: float | None = None,
 ) -> Path:
     """Write ``index.html`` with leaderboard.md, .csv, .tex and figures as PNG and SVG; the page's path.
 
     ``published`` is the table or folder of published rows (None: the one that comes with the harness, if it
-    is there). ``importance`` maps cells to parameters to shares; without it the page shows rank correlations.
-    Raises as :func:`~harness.scoring.leaderboard.leaderboard` does, and OSError.
+    is there). Raises as :func:`~harness.scoring.leaderboard.leaderboard` does, and OSError.
     """
+    rows = read_study(trials, epochs, studies, study=study, target=target)
     table = published if isinstance(published, pd.DataFrame) else _published(published)
-    view, own = study_view(studies, study), last_attempts(trials, study)
     content = Content(
-        view=view,
-        board=leaderboard(trials, epochs, studies, study=study, target=target, published=table),
-        curves=time_curves(trials, epochs, studies, study=study, target=target),
-        lines=_lines(trials, epochs, studies, study, swept(view, own)),
-        histories=histories(view, own),
-        importance=rank_correlations(view, own) if importance is None else importance,
-        importance_title=CORRELATION if importance is None else IMPORTANCE,
-        hardware=tuple(sorted({str(name) for name in own["device_name"].dropna()})),
+        view=rows.view,
+        board=board_of(rows, table),
+        curves=curves_of_study(rows),
+        lines=_lines(rows),
+        histories=histories(rows.view, rows.own),
+        importance=rank_correlations(rows.view, rows.own),
+        hardware=tuple(sorted({str(name) for name in rows.own["device_name"].dropna()})),
     )
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,19 +67,15 @@ def write_figures(content: Content, folder: Path) -> list[Path]:
         draw = histogram_figure if is_histogram(one.y_name) else line_figure
         found += draw(one, folder / file_name(one.dataset, one.y_name, one.x_name))
     for cell, values in content.importance.items():
-        what = content.importance_title
-        found += importance_figure(values, folder / file_name("importance", cell), axis=what)
+        found += importance_figure(values, folder / file_name("importance", cell), axis=CORRELATION)
     return found
 
 
-def _lines(
-    trials: pd.DataFrame, epochs: pd.DataFrame, studies: pd.DataFrame, study: str, names: Iterable[str]
-) -> tuple[LineSet, ...]:
+def _lines(rows: StudyRows) -> tuple[LineSet, ...]:
     """Families of metrics, and the score against every parameter that the study sweeps in its final phase."""
-    found = list(families(trials, epochs, studies, study=study))
-    for name in names:
-        sets = parameter_curves(trials, studies, study=study, parameter=name)
-        found += [one for one in sets if not one.note]
+    found = list(families_of(rows))
+    for name in swept(rows.view, rows.own):
+        found += [one for one in parameter_lines(rows.view, rows.own, name) if not one.note]
     return tuple(found)
 
 

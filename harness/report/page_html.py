@@ -20,6 +20,7 @@ from harness.scoring.tables import StudyView
 from harness.scoring.values import Board, Group
 
 SHORT, LONG = 22, 60
+CORRELATION = "squared rank correlation with the objective (one parameter at a time)"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,6 @@ class Content:
     lines: tuple[LineSet, ...]
     histories: tuple[History, ...]
     importance: Importance
-    importance_title: str
     hardware: tuple[str, ...]
 
 
@@ -171,7 +171,7 @@ def _search(content: Content, drawn: list[plots.Plot]) -> str:
         labels = {cell.name: cell.label for cell in content.view.cells}
         places = {cell.place for cell in content.view.cells}
         labels = labels if len(places) == 1 else {name: name for name in labels}
-        plot = plots.importance(content.importance, labels, content.importance_title)
+        plot = plots.importance(content.importance, labels, CORRELATION)
         parts.append("<h3>Parameter importance</h3>" + _plot(plot, drawn))
     return "\n".join(parts) + "</section>" if len(parts) > 1 else ""
 

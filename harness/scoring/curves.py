@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from harness.scoring import stats
 from harness.scoring.cell_rows import CellRows
-from harness.scoring.leaderboard import tables_of
+from harness.scoring.leaderboard import StudyRows, read_study
 from harness.scoring.scoring import Table
-from harness.scoring.tables import KEY, last_attempts, number, study_view
+from harness.scoring.tables import KEY, number
 
 POINTS = 400
 Floats = NDArray[np.float64]
@@ -118,14 +118,17 @@ def time_curves(
     target: float | None = None,
 ) -> tuple[CurveSet, ...]:
     """Time-accuracy curves of what the leaderboard scores, a set for each data set; raises as it does."""
-    view = study_view(studies, study)
-    own = last_attempts(trials, study)
+    return curves_of_study(read_study(trials, epochs, studies, study=study, dataset=dataset, target=target))
+
+
+def curves_of_study(rows: StudyRows) -> tuple[CurveSet, ...]:
+    """The time-accuracy curves of a study that has been read."""
     found = []
-    for table in tables_of(view, own, epochs, dataset=dataset, target=target):
+    for table in rows.tables:
         curves = [_curve(table, data) for data in table.cells if len(data.scored)]
         found.append(
             CurveSet(
-                study=study,
+                study=rows.view.study,
                 dataset=table.cells[0].cell.place,
                 metric=table.view.metric,
                 maximize=table.view.maximize,

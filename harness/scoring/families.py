@@ -10,8 +10,8 @@ import pandas as pd
 from harness.scoring import stats
 from harness.scoring.cell_rows import FORECAST_METRICS, CellRows
 from harness.scoring.curves import Line, LinePoint, LineSet
-from harness.scoring.leaderboard import tables_of
-from harness.scoring.tables import last_attempts, number, parse, study_view
+from harness.scoring.leaderboard import StudyRows, read_study
+from harness.scoring.tables import number, parse
 
 HISTOGRAMS = ("delay_histogram", "delay_share")
 FIRST = ("accuracy", "loss", *FORECAST_METRICS)
@@ -34,9 +34,13 @@ def families(
     arrive this way: from the test metrics where final seeds have them, else from validation at the best
     epoch (at the last one that has them). One set for each data set and family; raises as the leaderboard.
     """
-    view = study_view(studies, study)
+    return families_of(read_study(trials, epochs, studies, study=study, dataset=dataset))
+
+
+def families_of(rows: StudyRows) -> tuple[LineSet, ...]:
+    """The families of a study that has been read."""
     made: list[LineSet] = []
-    for table in tables_of(view, last_attempts(trials, study), epochs, dataset=dataset):
+    for table in rows.tables:
         for split, read in (("test", _tested), ("validation", _validated)):
             found: dict[Key, list[Line]] = {}
             for data in table.cells:

@@ -8,7 +8,7 @@ times; without final seeds the board is provisional and says so.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -19,9 +19,10 @@ from harness.scoring.hardware import hardware_of
 from harness.scoring.published import beside
 from harness.scoring.scoring import Table, baseline_of, row_of
 from harness.scoring.tables import KEY, CellInfo, StudyView, curves_of, last_attempts, parse, study_view
-from harness.scoring.values import SCORING_VERSION, Board, Group, Row
+from harness.scoring.values import SCORING_VERSION, Board, Group, PublishedRow, Row
 from harness.studyfile.values import TRIVIAL
 
+Scores = dict[str, dict[int, float]]
 PUBLISHED_TIMES = ("time_ratio", "speedup_time", "hours_to_theta")
 PROVISIONAL_NOTE = "Provisional: validation, one seed: not a result. Finish the final phase to get one."
 
@@ -41,13 +42,44 @@ def leaderboard(
     ``target`` overrides the protocol's. Raises UnknownNameError for an unknown study or data set and
     HarnessError for a forecasting board without its trivial baselines.
     """
+    return board_of(
+        read_study(trials, epochs, studies, study=study, dataset=dataset, target=target), published
+    )
+
+
+@dataclass(frozen=True)
+class StudyRows:
+    """A study as read once: its last launch, the last attempts of its trials, what is scored by data set."""
+
+    view: StudyView
+    own: pd.DataFrame
+    tables: tuple[Table, ...]
+
+
+def read_study(
+    trials: pd.DataFrame,
+    epochs: pd.DataFrame,
+    studies: pd.DataFrame,
+    *,
+    study: str,
+    dataset: str | None = None,
+    target: float | None = None,
+) -> StudyRows:
+    """Read the three tables, once for every board, curve and family; raises as :func:`leaderboard` does."""
     view = study_view(studies, study)
     own = last_attempts(trials, study)
-    tables = tables_of(view, own, epochs, dataset=dataset, target=target)
-    groups = tuple(_group(table, own, published) for table in tables)
-    strangers = sorted(set(own["cell"].unique()) - {cell.name for cell in view.cells})
+    return StudyRows(view, own, tables_of(view, own, epochs, dataset=dataset, target=target))
+
+
+def board_of(rows: StudyRows, published: pd.DataFrame | None = None) -> Board:
+    """The board of a study that has been read; ``published`` are the papers' numbers to put beside it."""
+    view = rows.view
+    groups = tuple(_group(table, rows.own, published) for table in rows.tables)
+    strangers = sorted(set(rows.own["cell"].unique()) - {cell.name for cell in view.cells})
     note = f"Rows of cells that the last launch no longer has are left out: {', '.join(strangers)}."
-    return Board(study, view.launch, view.launched_at, SCORING_VERSION, groups, (note,) if strangers else ())
+    return Board(
+        view.study, view.launch, view.launched_at, SCORING_VERSION, groups, (note,) if strangers else ()
+    )
 
 
 def tables_of(
@@ -147,17 +179,8 @@ def _targets(
 def _group(table: Table, own: pd.DataFrame, published: pd.DataFrame | None) -> Group:
     view, first = table.view, table.cells[0].cell
     rows = _warn_of_budgets(_with_time_ranks(table, [row_of(table, data) for data in table.cells]))
-    scores = {row.cell: {s.seed: s.value for s in row.seeds} for row in rows if row.score.n and row.rank}
-    step = _resolution(view.metric, first)
-    pairs = () if table.provisional else stats.differences(scores, resolution=step)
-    ranks = stats.rank_ranges(list(scores), pairs, maximize=view.maximize)
-    rows = [replace(row, rank=ranks.get(row.cell)) for row in rows]
-    rows.sort(key=lambda row: _place(row, view.maximize, table.provisional))
-    chances = [data.cell.chance for data in table.cells if not math.isnan(data.cell.chance)]
-    best = next((row.score.mean for row in rows if row.rank), math.nan)
+    rows, scores, pairs = _with_ranks(table, rows, _resolution(view.metric, first))
     share, base = is_share(view.metric, rows), baseline_of(view, table.cells)
-    further = FORECAST_METRICS if first.task == "forecasting" else PUBLISHED_TIMES
-    metrics = dict.fromkeys((view.metric, *further))
     return Group(
         dataset=first.place,
         revision=first.revision,
@@ -166,7 +189,7 @@ def _group(table: Table, own: pd.DataFrame, published: pd.DataFrame | None) -> G
         maximize=view.maximize,
         split="validation" if table.provisional else "test",
         provisional=table.provisional,
-        chance=chances[0] if chances else math.nan,
+        chance=next((c.cell.chance for c in table.cells if not math.isnan(c.cell.chance)), math.nan),
         scale=100.0 if share else 1.0,
         clock=table.hardware.clock,
         device_name=table.hardware.device_name,
@@ -175,13 +198,41 @@ def _group(table: Table, own: pd.DataFrame, published: pd.DataFrame | None) -> G
         baseline=base.cell.name if base else None,
         rows=tuple(rows),
         differences=pairs,
-        smallest_gap=math.nan if table.provisional else stats.smallest_gap(scores, resolution=step),
-        test_gap=stats.binomial_half(best, first.test_count) if share and scores else math.nan,
+        smallest_gap=_smallest_gap(table, scores),
+        test_gap=_test_gap(rows, first.test_count) if share and scores else math.nan,
         objectives=tuple(f"{m} {'max' if up else 'min'}" for m, up in view.objectives),
         front=pareto(view, [data.cell for data in table.cells], own),
-        published=beside(published, dataset=first.published_name, metrics=metrics, horizon=first.horizon),
+        published=_published(table, published),
         notes=_notes(table),
     )
+
+
+def _with_ranks(
+    table: Table, rows: list[Row], step: float
+) -> tuple[list[Row], Scores, tuple[stats.Difference, ...]]:
+    """The rows with rank ranges, best first, the seeds' scores that are ranked, and their differences."""
+    scores = {row.cell: {s.seed: s.value for s in row.seeds} for row in rows if row.score.n and row.rank}
+    pairs = () if table.provisional else stats.differences(scores, resolution=step)
+    ranks = stats.rank_ranges(list(scores), pairs, maximize=table.view.maximize)
+    ranked = [replace(row, rank=ranks.get(row.cell)) for row in rows]
+    return sorted(ranked, key=lambda row: _place(row, table.view.maximize, table.provisional)), scores, pairs
+
+
+def _smallest_gap(table: Table, scores: Scores) -> float:
+    step = _resolution(table.view.metric, table.cells[0].cell)
+    return math.nan if table.provisional else stats.smallest_gap(scores, resolution=step)
+
+
+def _test_gap(rows: list[Row], count: int) -> float:
+    """What ``count`` test samples alone leave open around the best ranked row."""
+    return stats.binomial_half(next((row.score.mean for row in rows if row.rank), math.nan), count)
+
+
+def _published(table: Table, published: pd.DataFrame | None) -> tuple[PublishedRow, ...]:
+    first = table.cells[0].cell
+    further = FORECAST_METRICS if first.task == "forecasting" else PUBLISHED_TIMES
+    metrics = dict.fromkeys((table.view.metric, *further))
+    return beside(published, dataset=first.published_name, metrics=metrics, horizon=first.horizon)
 
 
 def _with_time_ranks(table: Table, rows: list[Row]) -> list[Row]:

@@ -29,12 +29,17 @@ def parameter_curves(
     validation value at each value of the parameter (of each of 12 bins if there are more): no result.
     Raises HarnessError if no trial has the parameter as a number.
     """
-    view = study_view(studies, study)
-    own = last_attempts(trials, study)
+    return parameter_lines(study_view(studies, study), last_attempts(trials, study), parameter, dataset)
+
+
+def parameter_lines(
+    view: StudyView, own: pd.DataFrame, parameter: str, dataset: str | None = None
+) -> tuple[LineSet, ...]:
+    """The same of a study that has been read; ``own`` are its last attempts."""
     own = own.assign(x=[_value(params, parameter) for params in own["params"]])
     own = own[np.isfinite(own["x"].to_numpy(dtype=np.float64)) & own["final"]]
     if len(own) == 0:
-        raise HarnessError(f"study '{study}': no finished trial has a numeric parameter '{parameter}'")
+        raise HarnessError(f"study '{view.study}': no finished trial has a numeric parameter '{parameter}'")
     made = []
     for cells in view.groups(dataset).values():
         view = view.of(cells)
