@@ -114,7 +114,7 @@ class Study:
                 "protocol": json.dumps(protocol(self.spec)),
                 "text": self.spec.text,
                 "host": socket.gethostname(),
-                "git": metadata.git_state(),
+                "git": metadata.git_state(self.spec.path),
                 "packages": json.dumps(metadata.packages(), sort_keys=True),
             }
         )
