@@ -34,7 +34,7 @@ ORDER = [
     {"events"},
     {"contracts"},
     {"trial"},
-    {"space", "ids", "guard", "scratch"},
+    {"space", "ids", "guard", "scratch", "shipped"},
     {"errors", "__init__"},
 ]
 LEVEL = {area: len(ORDER) - at for at, areas in enumerate(ORDER) for area in areas}

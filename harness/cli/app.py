@@ -38,6 +38,8 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 def main() -> None:
     """Run the command line and exit."""
+    if sys.platform == "win32":
+        sys.exit("error: Windows is not supported: run harness on Linux or macOS, or inside WSL 2.")
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # "nohup harness ..." stays what it is
         signal.signal(signal.SIGHUP, _terminate)

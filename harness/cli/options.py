@@ -28,7 +28,7 @@ Set = Annotated[
 Trust = Annotated[
     bool, typer.Option("--trust", help="Run plug-ins that the store names and that never ran here.")
 ]
-StudyFile = Annotated[Path, typer.Argument(help="A study file, for instance searchspaces/quickstart.yaml.")]
+StudyFile = Annotated[Path, typer.Argument(help="A study file, or the name of one that ships: quickstart.")]
 StudyName = Annotated[str, typer.Argument(help="The name of a study in the store.")]
 
 DEFAULT_RESULTS = "results"

@@ -47,8 +47,6 @@ class OdgSettings:
 
 
 PAPER: Final = OdgSettings()
-SMALL: Final = OdgSettings(window=None, min_events=0)
-"""For small images: neither the window nor the least number of events."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from harness.scoring.values import Budget, Cost, ParetoPoint, SeedScore
 
 FORECAST_METRICS = ("r2", "rse", "mae", "mse")
 ERRORS = ("loss", "rse", "mae", "mse")
-NO_BUDGET = Budget(0, 0, 0, 0.0)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from harness.errors import ForeignFileError
 from harness.scoring.values import PublishedRow
+from harness.shipped import shipped_folders
 
 COLUMNS = (
     *("paper", "year", "table", "dataset", "task", "method", "family", "neuron", "backbone", "horizon"),
@@ -40,9 +41,8 @@ def load_published(folder: str | Path) -> pd.DataFrame:
 
 
 def default_folder() -> Path | None:
-    """``results/published`` of the checkout or of the working folder; None where neither is there."""
-    places = (Path(__file__).parents[2], Path.cwd())
-    return next((p for place in places if (p := place / "results" / "published").is_dir()), None)
+    """``results/published`` of the package, else of the working folder; None where neither is there."""
+    return next(reversed(shipped_folders("results/published")), None)
 
 
 def beside(

@@ -131,7 +131,7 @@ class Study:
                 "host": socket.gethostname(),
                 "harness": __version__,
                 "code": metadata.code_version(),
-                "git": metadata.git_state(),
+                "git": metadata.git_state(self.spec.path),
                 "packages": metadata.packages(),
             }
         )

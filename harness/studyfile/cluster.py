@@ -8,14 +8,13 @@ top-level keys; there it stands under ``metadata`` (Ray's cluster launcher) or a
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-import harness
 from harness.errors import StudyFileError
+from harness.shipped import find_shipped, shipped_folders
 from harness.studyfile.scalars import file_error
 from harness.studyfile.validation import FileModel, check, not_a
 from harness.studyfile.values import ClusterSpec, EngineName
@@ -77,7 +76,6 @@ def load_cluster(path_or_name: str | Path = "local") -> ClusterSpec:
         logical_gpus=got.logical_gpus,
         grow=got.grow,
         ship=got.ship,
-        setup=_setup(root),
     )
 
 
@@ -86,24 +84,16 @@ def _is_host_and_port(name: str) -> bool:
     return bool(host and colon) and "/" not in name and port.isdecimal() and not Path(name).exists()
 
 
-def _folders() -> tuple[Path, ...]:
-    return (Path("clusters"), Path(harness.__file__).parent.parent / "clusters")
-
-
 def _find(name: str) -> Path | None:
-    """The file of a path, or of a name below ``clusters/`` here or beside the package."""
+    """The file of a path, or of a name below ``clusters/`` here or of the package."""
     try:
-        if Path(name).is_file():
-            return Path(name)
-        plain = "/" not in name and not name.startswith(".")
-        files = (folder / f"{name}.yaml" for folder in _folders()) if plain else ()
-        return next((file for file in files if file.is_file()), None)
+        return Path(name) if Path(name).is_file() else find_shipped(name, "clusters")
     except (OSError, ValueError):
         return None
 
 
 def _near(name: str) -> str:
-    known = sorted({file.stem for folder in _folders() for file in folder.glob("*.yaml")})
+    known = sorted({file.stem for folder in shipped_folders("clusters") for file in folder.glob("*.yaml")})
     near = difflib.get_close_matches(Path(name).stem, known, n=1, cutoff=0.5)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     return f"{hint} Give a file, an address (HOST:PORT, auto), or one of: {', '.join(known) or 'none'}."
@@ -135,17 +125,3 @@ def _validate_consistent(got: ClusterFile, section: Node) -> None:
             location = section.mapping[key].location
             message = f"the cluster at '{got.address}' has its own size. Drop {key}, or the address."
             raise file_error(location, f"{_SECTION}.{key}", message)
-
-
-def _setup(root: Node) -> tuple[tuple[str, Any], ...]:
-    """What only the launcher needs."""
-    others = {key: node.plain() for key, node in root.mapping.items() if key != _SECTION}
-    return tuple(sorted((key, _frozen(value)) for key, value in others.items()))
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return tuple((key, _frozen(item)) for key, item in value.items())
-    if isinstance(value, list):
-        return tuple(_frozen(item) for item in value)
-    return value

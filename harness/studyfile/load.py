@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from harness.contracts.data import TaskKind
 from harness.contracts.params import ParamInfo
 from harness.errors import HarnessError, UnknownNameError
 from harness.guard import read_regular
+from harness.shipped import find_shipped
 from harness.space import Params
 from harness.studyfile.domain_reading import Wanted, read_space
 from harness.studyfile.file import StudyFile
@@ -34,10 +36,11 @@ def load_study(path: Path, overrides: Sequence[str] = (), *, trusted: bool = Tru
 
     ``trusted`` False is for files that a row of a store names: of plug-ins, only what ran here before runs.
 
-    Plug-ins of the study are registered.
+    A plain name (``quickstart``) is a study that ships. Plug-ins of the study are registered.
     Raises StudyFileError naming file, line, key and remedy; MissingDataError and DataError of data sets as
     they are.
     """
+    path = path if os.path.lexists(path) else find_shipped(str(path), "searchspaces") or path
     root, text = read_yaml(path)
     return _study(root, text, path.absolute(), overrides, {}, trusted=trusted)
 

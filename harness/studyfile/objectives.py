@@ -34,8 +34,6 @@ METRICS: Mapping[str, tuple[str, tuple[TaskKind, ...]]] = {
 }
 """Metrics that a study may select by: the better direction and the tasks that have them."""
 
-"""Metrics that are never negative."""
-
 _DEFAULT: Mapping[TaskKind, Objective] = {
     "classification": Objective("accuracy", True),
     "forecasting": Objective("r2", True),

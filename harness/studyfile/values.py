@@ -1,9 +1,9 @@
-"""A study as frozen values, complete and checked: what ``spec.load`` returns and everything else uses."""
+"""A study as frozen values, complete and checked: what ``studyfile.load`` returns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from harness.space import Scalar, Space
 from harness.trial import DatasetRef, Objective, Phase, Resources
@@ -117,8 +117,7 @@ class ClusterSpec:
 
     ``address`` "" starts a cluster on this machine with ``cpus``/``gpus`` (None: all of it); anything else
     joins the cluster there. ``logical_gpus``: GPUs are only counted. ``grow``: trials at once to ask an
-    autoscaler for. ``ship``: send the working tree to the nodes. ``setup`` holds what only a launcher file
-    needs (SLURM, AWS, GCP, KubeRay).
+    autoscaler for. ``ship``: send the working tree to the nodes.
     """
 
     name: str = "local"
@@ -129,4 +128,3 @@ class ClusterSpec:
     logical_gpus: bool = False
     grow: int = 0
     ship: bool = False
-    setup: tuple[tuple[str, Any], ...] = ()

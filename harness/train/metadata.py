@@ -45,9 +45,31 @@ def packages() -> dict[str, str]:
 
 
 @functools.cache
-def git_state() -> str:
-    """The commit of the harness's checkout, with ``+dirty``; "" outside one."""
-    folder = Path(__file__).resolve().parent.parent
+def git_state(study: str = "") -> str:
+    """Commits, with ``+dirty``, of the harness's checkout and of the one the file ``study`` lies in.
+
+    ``harness 1a2b..``, or ``harness 1a2b.., study 3c4d..+dirty`` where the study's is another; "" where
+    neither lies in a checkout of its own.
+    """
+    package = Path(__file__).resolve().parent.parent
+    checkout = (package.parent / "pyproject.toml").is_file()  # not the one that holds a virtual environment
+    found = [f"harness {state}"] if checkout and (state := _state(package)) else []
+    if study:
+        folder = Path(study).resolve().parent
+        other = _state(folder)
+        if other and not (checkout and _top(folder) == _top(package)):
+            found.append(f"study {other}")
+    return ", ".join(found)
+
+
+def _top(folder: Path) -> str:
+    try:
+        return _git(folder, "rev-parse", "--show-toplevel")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _state(folder: Path) -> str:
     try:
         commit = _git(folder, "rev-parse", "--short=12", "HEAD")
         return commit + ("+dirty" if _git(folder, "status", "--porcelain", "-uno") else "")

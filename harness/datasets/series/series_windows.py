@@ -20,9 +20,6 @@ from harness.errors import DataError
 Normalize = Literal["train", "leaky-max", "leaky-variate", "leaky-scalar", "none"]
 Values = NDArray[np.float64]
 
-#: SeqSNN's `normalize` numbers for the same rules (released code, tsforecast.py).
-SEQSNN_NORMALIZE = {0: "none", 1: "leaky-max", 2: "leaky-variate", 3: "leaky-scalar"}
-
 
 class WindowOptions(NoOptions):
     """How a series becomes windows; recorded in every row.
