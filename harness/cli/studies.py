@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -100,11 +101,14 @@ def resume(
 
 def _validate_form(file: Path, overrides: Sequence[str]) -> None:
     """What can be said of a study file in a moment, before torch is imported and Ray starts."""
+    from harness.shipped import find_shipped
     from harness.studyfile.file import StudyFile as Form
     from harness.studyfile.overrides import apply_overrides
     from harness.studyfile.validation import check
     from harness.studyfile.yaml_lines import read_yaml
 
+    if not os.path.lexists(file):  # the name of a study that ships
+        file = find_shipped(str(file), "searchspaces") or file
     check(Form, apply_overrides(read_yaml(file)[0], overrides), "")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -78,7 +77,7 @@ def test_a_node_is_removed_in_mid_trial(study_text: Callable[..., str], tmp_path
     epochs = ResultStore(root).epochs("toy")
     curve = epochs[(epochs["trial_id"] == again["trial_id"]) & (epochs["attempt"] == 2)]
     assert sorted(curve.query("metric == 'accuracy'")["epoch"]) == list(range(1, 13))
-    assert json.loads(again["params"])["pause_s"] == 0.4
+    assert again["params"]["pause_s"] == 0.4
     mine = epochs[(epochs["trial_id"] == again["trial_id"]) & (epochs["metric"] == "accuracy")]
     clock = mine.pivot(index="epoch", columns="attempt", values="wall_s")
     assert clock.loc[2, 1] == clock.loc[2, 2], "the second attempt went on from the checkpoint"

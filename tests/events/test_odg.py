@@ -12,7 +12,7 @@ from harness.events.odg import OdgSettings
 from harness.events.reconstruct import edge_integral
 from tests.events.reference import odg_loop
 
-FREE = odg.SMALL
+FREE = OdgSettings(window=None, min_events=0)
 
 
 def upsampled_digits() -> NDArray[np.float64]:

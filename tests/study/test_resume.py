@@ -33,6 +33,7 @@ class CutAfter(LocalEngine):
     """Stops as Ctrl-C does after a number of reported epochs."""
 
     def __init__(self, events: int) -> None:
+        super().__init__()
         self.left = events
 
     def run(self, director: StudyDirector) -> None:  # type: ignore[override]
