@@ -225,11 +225,14 @@ def _environment_as_it_is() -> Callable[[], None]:
     return restore
 
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+
+
 def signals_as_they_are() -> Callable[[], None]:
-    """A function that puts back the handlers of now: Ray takes SIGTERM for itself."""
+    """A function that puts back the handlers of now: Ray takes SIGTERM for itself, its Tune also SIGINT."""
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
-    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    kept = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def restore() -> None:
         for number, handler in kept.items():

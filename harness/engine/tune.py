@@ -7,13 +7,14 @@ Tune places attempts and keeps one worker warm between them. It ends a whole run
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 from harness.engine import faults
 from harness.engine.base import ENGINE_FAILED, Capacity, Director
-from harness.engine.cluster import RayCluster
+from harness.engine.cluster import RayCluster, signals_as_they_are
 from harness.errors import ResourceError
 from harness.scratch import scratch_folder
 from harness.studyfile.values import ClusterSpec
@@ -85,8 +86,12 @@ class TuneEngine:
                 ),
                 run_config=tune.RunConfig(storage_path=str(scratch), verbose=0),
             )
+            os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Ctrl-C is ours: Tune would end, and we begin again
+            restore = signals_as_they_are()  # what it still takes
             try:
                 tuner.fit()
             except Exception as error:  # Tune wraps what Ray raises in errors of many kinds
                 return error
+            finally:
+                restore()
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pandas as pd
@@ -43,7 +44,9 @@ def rows_of(root: Path) -> pd.DataFrame:
 
 class TestContract:
     def test_completes(self, engine: Engine, make_study: MakeStudy, tmp_path: Path) -> None:
+        before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
         summary = Study(make_study(*ONE), tmp_path / "r").run(engine)
+        assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
         assert summary.finished == summary.planned == 6
         assert_whole(tmp_path / "r", 6)
         rows = rows_of(tmp_path / "r")
