@@ -86,7 +86,7 @@ class TuneEngine:
                 ),
                 run_config=tune.RunConfig(storage_path=str(scratch), verbose=0),
             )
-            os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Ctrl-C is ours: Tune would end, and we begin again
+            os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Ctrl-C is ours: Tune would only begin again
             restore = signals_as_they_are()  # what it still takes
             try:
                 tuner.fit()

@@ -18,6 +18,7 @@ from harness.search.models import ModelSampler
 from harness.search.sampler import AskContext, Sampler
 from harness.search.uniform import GridSampler, QmcSampler, RandomSampler
 from harness.space import Params, Point, Space
+from harness.studyfile.sampler_rules import objectives_rule
 from harness.studyfile.values import SearchPlan
 from harness.trial import Objective, State
 
@@ -151,16 +152,6 @@ class CellSearch:
 def _check(plan: SearchPlan, objectives: tuple[Objective, ...]) -> None:
     if not objectives:
         raise HarnessError("objective: a search needs at least one, for instance 'accuracy max'.")
-    if len(objectives) == 1:
-        return
-    count = len(objectives)
-    if plan.sampler in ("cmaes", "grid"):
-        raise HarnessError(
-            f"search.sampler: {plan.sampler} takes one objective, the study has {count}. "
-            "Choose tpe, nsga2, gp, qmc or random, or turn objectives into limits."
-        )
-    if plan.pruner != "none":
-        raise HarnessError(
-            f"search.pruner: {plan.pruner} compares one objective, the study has {count}. "
-            "Set 'pruner: none', or turn objectives into limits."
-        )
+    broken = objectives_rule(plan, objectives)
+    if broken is not None:
+        raise HarnessError(f"search.{broken[0]}: {broken[1]}")

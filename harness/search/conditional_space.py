@@ -6,14 +6,14 @@ decide are removed. What is left is chosen in order, because a condition comes b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.ids import canonical
-from harness.search import distributions
-from harness.space import Conditions, Parameter, Params, Point, Scalar, Space
+from harness.space import Conditions, Domain, Parameter, Params, Point, Scalar, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,10 @@ class Group:
 
 
 class ConditionalSpace:
-    """The searchable part of a space. Raises HarnessError for a domain that no sampler can take."""
+    """The searchable part of a space."""
 
     def __init__(self, space: Space, fixed: Params) -> None:
         self.parameters = _reduce(space, fixed)
-        for parameter in self.parameters:
-            distributions.check(parameter)
         self.by_name = {parameter.name: parameter for parameter in self.parameters}
         members: dict[Conditions, list[Parameter]] = {}
         for parameter in self.parameters:
@@ -54,9 +52,9 @@ class ConditionalSpace:
             if not parameter.active(chosen):
                 continue
             if parameter.name in given:
-                chosen[parameter.name] = distributions.settle(parameter.domain, given[parameter.name])
+                chosen[parameter.name] = parameter.domain.settle(given[parameter.name])
             else:
-                chosen[parameter.name] = distributions.from_unit(parameter.domain, float(number))
+                chosen[parameter.name] = parameter.domain.from_unit(float(number))
         return chosen
 
     def draw(self, rng: np.random.Generator, given: Params | None = None) -> Point:
@@ -66,7 +64,7 @@ class ConditionalSpace:
     def settle(self, params: Params) -> Point:
         """The values in their domains' own types, in the order of the space, strangers last."""
         known = {
-            name: distributions.settle(parameter.domain, params[name])
+            name: parameter.domain.settle(params[name])
             for name, parameter in self.by_name.items()
             if name in params
         }
@@ -96,10 +94,19 @@ class ConditionalSpace:
         if not parameter.active(chosen):
             yield from self._walk(index + 1, chosen, rng)
             return
-        for value in distributions.values(parameter.domain, rng):
+        for value in _values(parameter.domain, rng):
             chosen[parameter.name] = value
             yield from self._walk(index + 1, chosen, rng)
         del chosen[parameter.name]
+
+
+def _values(domain: Domain, rng: np.random.Generator) -> Iterator[Scalar]:
+    """All values of a finite domain in order; of a continuous one a single random value."""
+    if math.isinf(domain.size):
+        yield domain.from_unit(rng.random())
+        return
+    for index in range(int(domain.size)):
+        yield domain.at(index)
 
 
 def key(params: Mapping[str, Scalar]) -> str:

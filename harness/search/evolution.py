@@ -12,7 +12,6 @@ import cmaes
 import numpy as np
 
 from harness.ids import derive_seed
-from harness.search import distributions
 from harness.search.conditional_space import ConditionalSpace
 from harness.search.history import History, Record
 from harness.search.models import ModelSampler
@@ -63,7 +62,7 @@ class CmaesSampler:
         self._optimizer.reseed_rng(context.seed)
         unit = np.clip(self._optimizer.ask(), 0.0, 1.0)
         point: Point = {
-            name: distributions.from_unit(domain, float(number))
+            name: domain.from_unit(float(number))
             for (name, domain), number in zip(self._axes, unit, strict=True)
         }
         if self._complete:
@@ -107,9 +106,7 @@ class CmaesSampler:
             self._optimizer = self._start()
 
     def _encode(self, record: Record) -> np.ndarray:
-        return np.array(
-            [distributions.to_unit(domain, float(record.params[name])) for name, domain in self._axes]
-        )
+        return np.array([domain.to_unit(float(record.params[name])) for name, domain in self._axes])
 
 
 def _rank(record: Record, history: History) -> Rank:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.search import distributions
 from harness.search.conditional_space import ConditionalSpace
 from harness.search.history import History, Record
 from harness.search.ranking import crowding, fronts
@@ -43,7 +42,7 @@ class Nsga2Sampler:
         child: Point = {}
         for parameter in self._conditional_space.parameters:
             first, second = (mother, father) if rng.random() < 0.5 else (father, mother)
-            mutates, fresh = rng.random() < chance, distributions.from_unit(parameter.domain, rng.random())
+            mutates, fresh = rng.random() < chance, parameter.domain.from_unit(rng.random())
             small, step = rng.random() < 0.5, SPREAD * rng.standard_normal()
             if not parameter.active(child):
                 continue
@@ -89,5 +88,5 @@ def _near(parameter: Parameter, value: Scalar, step: float) -> Scalar:
     domain = parameter.domain
     if isinstance(domain, Choice) or isinstance(value, (bool, str)):
         return value
-    unit = abs(distributions.to_unit(domain, value) + step)
-    return distributions.from_unit(domain, float(np.clip(2 - unit if unit > 1 else unit, 0.0, 1.0)))
+    unit = abs(domain.to_unit(value) + step)
+    return domain.from_unit(float(np.clip(2 - unit if unit > 1 else unit, 0.0, 1.0)))

@@ -19,8 +19,8 @@ from optuna.storages import InMemoryStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from harness.search import distributions
 from harness.search.conditional_space import ConditionalSpace, Group
+from harness.search.distributions import distribution
 from harness.search.history import History, Record
 from harness.search.sampler import AskContext
 from harness.space import Point
@@ -75,8 +75,7 @@ class ModelSampler:
         self._startup = max(1, startup)
         self._single = len(objectives) == 1
         self._distributions = {
-            parameter.name: distributions.distribution(parameter.domain)
-            for parameter in conditional_space.parameters
+            parameter.name: distribution(parameter.domain) for parameter in conditional_space.parameters
         }
         self._view = _View()
         with quiet():
@@ -97,7 +96,7 @@ class ModelSampler:
                 chosen.update(self._choose(group, chosen, sampler, history, context))
                 for parameter in group.parameters:  # what the model could not answer
                     if parameter.name not in chosen:
-                        chosen[parameter.name] = distributions.from_unit(parameter.domain, uniform.random())
+                        chosen[parameter.name] = parameter.domain.from_unit(uniform.random())
         return self._conditional_space.settle(chosen)
 
     def _sampler(self, seed: int) -> BaseSampler:
@@ -127,7 +126,7 @@ class ModelSampler:
             if parameter.name in chosen:
                 continue
             if self._distributions[parameter.name].single():
-                point[parameter.name] = distributions.value_at(parameter.domain, 0)
+                point[parameter.name] = parameter.domain.at(0)
             else:
                 wanted[parameter.name] = self._distributions[parameter.name]
         self._view.shown = self._shown(wanted, history)
@@ -139,7 +138,7 @@ class ModelSampler:
         with quiet(), np.errstate(invalid="ignore", divide="ignore"):
             sampled = sampler.sample_relative(study, trial, wanted)
         for name, value in sampled.items():
-            point[name] = distributions.settle(self._conditional_space.by_name[name].domain, value)
+            point[name] = self._conditional_space.by_name[name].domain.settle(value)
         return point
 
     def _enough(self, trials: list[FrozenTrial]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import optuna
 
-from harness.search import distributions
+from harness.search.distributions import distribution
 from harness.search.models import quiet
 from harness.space import Params, Point, Space
 
@@ -56,6 +56,6 @@ def _suggest(trial: optuna.Trial, space: Space, fixed: Params) -> Point:
     chosen: Point = {}
     for parameter in space:
         if parameter.active({**fixed, **chosen}):
-            domain = distributions.distribution(parameter.domain)
+            domain = distribution(parameter.domain)
             chosen[parameter.name] = trial._suggest(parameter.name, domain)
     return chosen

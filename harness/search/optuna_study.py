@@ -12,8 +12,8 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from harness.search import distributions
 from harness.search.conditional_space import ConditionalSpace
+from harness.search.distributions import distribution
 from harness.search.history import History, Record
 from harness.search.models import directions, quiet
 from harness.space import Scalar
@@ -76,7 +76,7 @@ def _distribution(name: str, value: Scalar, conditional_space: ConditionalSpace)
     parameter = conditional_space.by_name.get(name)
     if parameter is None:
         return None
-    usual = distributions.distribution(parameter.domain)
+    usual = distribution(parameter.domain)
     if parameter.domain.contains(value) and usual._contains(usual.to_internal_repr(value)):
         return usual
     if isinstance(value, (bool, str)) or not isinstance(usual, (FloatDistribution, IntDistribution)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +13,7 @@ from harness.search.conditional_space import ConditionalSpace
 from harness.search.history import History
 from harness.search.sampler import AskContext
 from harness.space import Point
+from harness.studyfile.sampler_rules import grid_rule
 
 
 class RandomSampler:
@@ -56,12 +56,9 @@ class GridSampler:
     """
 
     def __init__(self, conditional_space: ConditionalSpace) -> None:
-        for parameter in conditional_space.parameters:
-            if math.isinf(parameter.domain.size):
-                raise HarnessError(
-                    f"search.sampler: grid needs a finite space, but {parameter.name} is continuous. "
-                    "Give it a 'step' or a list of choices, or choose another sampler."
-                )
+        broken = grid_rule("the cell", conditional_space.parameters)
+        if broken is not None:
+            raise HarnessError(f"search.{broken[0]}: {broken[1]}")
         self._conditional_space = conditional_space
         self._points: Iterator[Point] = iter(())
         self._current: Point | None = None

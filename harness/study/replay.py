@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from harness.engine.simulated import CurveSource, Replay
 from harness.errors import HarnessError
 from harness.ids import derive_seed
-from harness.search import distributions
 from harness.space import Choice, Parameter, Params, Scalar
 from harness.store.results import ResultStore
 from harness.study.curve import main_stages
@@ -115,7 +114,7 @@ class SyntheticCurves:
         slow = rng.normal(size=count)
         at = rng.uniform(0.25, 0.75, count)
         there = {
-            parameter.name: distributions.from_unit(parameter.domain, float(unit))
+            parameter.name: parameter.domain.from_unit(float(unit))
             for parameter, unit in zip(cell.space, at, strict=False)
         }
         optimum = np.array([_coordinate(parameter, there[parameter.name]) for parameter in cell.space])
@@ -159,7 +158,7 @@ def _coordinate(parameter: Parameter, value: Scalar) -> float:
     domain = parameter.domain
     if isinstance(domain, Choice):
         return domain.options.index(value) / max(1, len(domain.options) - 1)
-    return float(np.clip(distributions.to_unit(domain, float(value)), 0.0, 1.0))
+    return float(np.clip(domain.to_unit(float(value)), 0.0, 1.0))
 
 
 def distances(cell: Cell, points: NDArray[np.float64], point: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -64,7 +64,7 @@ class CellConditions:
         if possible_values is None:
             return False
         domain, values = possible_values
-        return any(value in values or in_domain(domain, value) for value in allowed)
+        return any(value in values or (domain is not None and domain.contains(value)) for value in allowed)
 
     def why_not(self, name: str) -> str:
         """In words, what a parameter that cannot exist here would need."""
@@ -98,7 +98,7 @@ class CellConditions:
 
     def _open_conditions(self, when: Conditions) -> dict[str, tuple[Scalar, ...]]:
         return {
-            name: tuple(value for value in allowed if in_domain(self.domains[name], value))
+            name: tuple(value for value in allowed if self.domains[name].contains(value))
             for name, allowed in when
             if name in self.domains
         }
@@ -108,15 +108,6 @@ class CellConditions:
         domain = self.domains[name]
         free = name not in self.governed and not self.merged_conditions(self.infos(name))
         return isinstance(domain, Choice) and free and all(o in allowed for o in domain.options)
-
-
-def in_domain(domain: Domain | None, value: Scalar) -> bool:
-    """Whether a domain holds a value, 1 and 1.0 being equal."""
-    if isinstance(domain, Choice):
-        return value in domain.options
-    if domain is None or isinstance(value, (bool, str)):
-        return False
-    return domain.low <= value <= domain.high
 
 
 def values_text(possible_values: PossibleValues) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.errors import UnknownNameError
-from harness.space import Choice, Domain, FloatRange, IntRange, Scalar
+from harness.space import Choice, Domain, DomainError, FloatRange, IntRange, Scalar
 from harness.studyfile.file import ChoiceLeaf, FloatLeaf, IntLeaf
-from harness.studyfile.scalars import echo, file_error
+from harness.studyfile.scalars import file_error
 from harness.studyfile.validation import Loc, check, not_a, scalar_list
 from harness.studyfile.yaml_lines import Node
 
-MAX_POINTS = 10**6
 _KINDS = ("float", "int", "choice")
 _ENDS: dict[Loc, str] = {
     ("float",): "float: [low, high]",
@@ -89,64 +88,30 @@ def _scalar(name: str, role: str, node: Node) -> Scalar:
     return node.value
 
 
-def _order(name: str, leaf: Node, kind: str, low: float, high: float) -> None:
-    if low > high:
-        location = leaf.mapping[kind].location
-        raise file_error(
-            location, name, f"low {echo(low)} is above high {echo(high)}. Write the smaller one first."
-        )
+def built(name: str, location: str, make: Callable[[], Domain], step_location: str = "") -> Domain:
+    """The domain. Raises StudyFileError where it holds nothing or contradicts itself."""
+    try:
+        return make()
+    except DomainError as error:
+        at = step_location if error.part == "step" and step_location else location
+        raise file_error(at, name, str(error)) from None
 
 
 def _float_range(name: str, leaf: Node) -> Domain:
     got = check(FloatLeaf, leaf, name, _ENDS)
     low, high = got.range
-    location = leaf.mapping["float"].location
-    _order(name, leaf, "float", low, high)
-    if not math.isfinite(high - low):
-        raise file_error(
-            location, name, f"the range [{low:g}, {high:g}] is too wide for a computer's numbers."
-        )
-    if got.log and low <= 0:
-        raise file_error(location, name, f"low {echo(low)} with log: true. A logarithm needs low above 0.")
-    if got.step is not None:
-        at = leaf.mapping["step"].location
-        if got.log:
-            raise file_error(at, name, "step and log: true exclude each other. Drop one.")
-        _divides(name, at, low, high, got.step)
-    return FloatRange(low, high, got.log, got.step)
+    return _range(name, leaf, "float", lambda: FloatRange(low, high, got.log, got.step))
 
 
 def _int_range(name: str, leaf: Node) -> Domain:
     got = check(IntLeaf, leaf, name, _ENDS)
     low, high = got.range
-    _order(name, leaf, "int", low, high)
-    if got.log and low < 1:
-        location = leaf.mapping["int"].location
-        raise file_error(location, name, f"low {low} with log: true. A logarithm needs low of 1 or more.")
-    if "step" in leaf.mapping:
-        at = leaf.mapping["step"].location
-        if got.log and got.step != 1:
-            raise file_error(at, name, "step and log: true exclude each other. Drop one.")
-        _divides(name, at, low, high, got.step)
-    return IntRange(low, high, got.log, got.step)
+    return _range(name, leaf, "int", lambda: IntRange(low, high, got.log, got.step))
 
 
-def _divides(name: str, location: str, low: float, high: float, step: float) -> None:
-    if step <= 0:
-        raise file_error(location, name, f"step {echo(step)} is not above 0.")
-    ratio = (high - low) / step
-    if ratio > MAX_POINTS:
-        raise file_error(
-            location, name, f"step {echo(step)} makes over {MAX_POINTS} points. Drop it or widen it."
-        )
-    if abs(ratio - round(ratio)) > 1e-6:
-        last = low + math.floor(ratio) * step
-        raise file_error(
-            location,
-            name,
-            f"step {echo(step)} does not lead from low {low:g} to high {high:g}. "
-            f"Write high {last:g} or {last + step:g}.",
-        )
+def _range(name: str, leaf: Node, kind: str, make: Callable[[], Domain]) -> Domain:
+    step = leaf.mapping.get("step")
+    return built(name, leaf.mapping[kind].location, make, step.location if step is not None else "")
 
 
 def _choice(name: str, leaf: Node) -> Domain:
@@ -158,16 +123,4 @@ def _choice(name: str, leaf: Node) -> Domain:
     check(ChoiceLeaf, leaf, name, {("choice",): "choice"})
     node = leaf.mapping["choice"]
     options = tuple(_scalar(name, "an option", item) for item in node.items)
-    if not options:
-        raise file_error(node.location, name, "choice is empty. Name at least one option.")
-    unique_options(name, node.location, options)
-    return Choice(options)
-
-
-def unique_options(name: str, location: str, options: tuple[Scalar, ...]) -> None:
-    """Raise StudyFileError where an option stands twice."""
-    seen: list[Scalar] = []
-    for option in options:
-        if any(option == other and type(option) is type(other) for other in seen):
-            raise file_error(location, name, f"choice names {echo(option)} twice. Keep one.")
-        seen.append(option)
+    return built(name, node.location, lambda: Choice(options))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from harness.errors import HarnessError, IncompatibleError
-from harness.space import Choice, Domain, Point, Scalar
+from harness.space import Params, Point, ends
 from harness.studyfile.domain_reading import Wanted
 from harness.studyfile.resolve import Resolved
 from harness.studyfile.scalars import file_error
@@ -34,7 +34,7 @@ def validate_compatibility(
         raise file_error(location, name or variant.name, str(error).removeprefix(f"{name} "))
 
 
-def _incompatible(variant: Variant, values: Mapping[str, Scalar]) -> IncompatibleError | None:
+def _incompatible(variant: Variant, values: Params) -> IncompatibleError | None:
     try:
         params = variant.pipeline.build_params(values)
         variant.pipeline().validate(params, variant.source.card)
@@ -52,7 +52,7 @@ def _probes(cell: Resolved) -> Iterator[tuple[str, Point, Point]]:
     """
     yield "", {}, _filled(cell, {})
     for parameter in cell.space:
-        for value in _ends(parameter.domain):
+        for value in ends(parameter.domain):
             needs = {name: allowed[0] for name, allowed in parameter.when}
             point = _filled(cell, {**needs, parameter.name: value})
             if parameter.active(point):
@@ -64,9 +64,5 @@ def _filled(cell: Resolved, point: Point) -> Point:
     filled: Point = {}
     for parameter in cell.space:
         if parameter.active(filled):
-            filled[parameter.name] = point.get(parameter.name, _ends(parameter.domain)[0])
+            filled[parameter.name] = point.get(parameter.name, ends(parameter.domain)[0])
     return filled
-
-
-def _ends(domain: Domain) -> tuple[Scalar, ...]:
-    return domain.options if isinstance(domain, Choice) else (domain.low, domain.high)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.contracts.data import TaskKind
 from harness.errors import UnknownNameError
-from harness.space import Choice, Space
+from harness.space import Space
+from harness.studyfile.sampler_rules import cmaes_rule, grid_rule, objectives_rule
 from harness.studyfile.scalars import echo, file_error
 from harness.studyfile.validation import not_a, scalar_list
 from harness.studyfile.values import SearchPlan
@@ -38,7 +38,6 @@ _DEFAULT: Mapping[TaskKind, Objective] = {
     "classification": Objective("accuracy", True),
     "forecasting": Objective("r2", True),
 }
-_ONE_OBJECTIVE = ("cmaes", "grid")
 
 
 def read_objectives(
@@ -110,47 +109,8 @@ def validate_combinations(
 ) -> None:
     """Raise StudyFileError where the sampler or pruner cannot do what is asked."""
     section = root.mapping.get("search", root)
-    sampler_at = section.mapping.get("sampler", section).location
-    pruner_at = section.mapping.get("pruner", section).location
-    if len(objectives) > 1:
-        names = ", ".join(objective.metric for objective in objectives)
-        if search.sampler in _ONE_OBJECTIVE:
-            raise file_error(
-                sampler_at,
-                "search.sampler",
-                f"{search.sampler} optimises one objective, the study has {len(objectives)} ({names}). "
-                "Use nsga2, tpe, gp, qmc or random, or one objective.",
-            )
-        if search.pruner != "none":
-            raise file_error(
-                pruner_at,
-                "search.pruner",
-                f"{search.pruner} compares one objective, the study has {len(objectives)} ({names}). "
-                "Write pruner: none, or one objective.",
-            )
-    for cell, space in spaces:
-        if search.sampler == "grid":
-            _validate_grid(sampler_at, cell, space)
-        if search.sampler == "cmaes" and space.parameters:
-            _validate_cmaes(sampler_at, cell, space)
-
-
-def _validate_grid(location: str, cell: str, space: Space) -> None:
-    endless = next((p.name for p in space if math.isinf(p.domain.size)), None)
-    if endless is not None:
-        raise file_error(
-            location,
-            "search.sampler",
-            f"grid needs finite domains, {endless} of {cell} is continuous. Give it a step or a choice.",
-        )
-
-
-def _validate_cmaes(location: str, cell: str, space: Space) -> None:
-    numeric = [p.name for p in space if not isinstance(p.domain, Choice) and not p.when]
-    if len(numeric) < 2:
-        raise file_error(
-            location,
-            "search.sampler",
-            f"cmaes needs two or more float or int parameters without when, {cell} has "
-            f"{len(numeric)} ({', '.join(numeric) or 'none'}). Use tpe.",
-        )
+    broken = [objectives_rule(search, objectives)]
+    rule = {"grid": grid_rule, "cmaes": cmaes_rule}.get(search.sampler)
+    broken += [rule(cell, space.parameters) for cell, space in spaces] if rule is not None else []
+    for key, sentence in filter(None, broken):
+        raise file_error(section.mapping.get(key, section).location, f"search.{key}", sentence)

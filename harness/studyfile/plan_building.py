@@ -9,7 +9,6 @@ from harness.contracts import registry
 from harness.contracts.params import ParamInfo
 from harness.space import Conditions, Parameter, Scalar
 from harness.studyfile.costs import PastCosts
-from harness.studyfile.fit import domain_text
 from harness.studyfile.scalars import echo
 from harness.studyfile.values import TRIVIAL, Cell, Items, StudySpec
 from harness.trial import Phase
@@ -159,7 +158,7 @@ def _phases(spec: StudySpec, cell: Cell) -> tuple[PhasePlan, ...]:
 def _param(parameter: Parameter, info: ParamInfo | None) -> ParamPlan:
     return ParamPlan(
         name=parameter.name,
-        domain=domain_text(parameter.domain),
+        domain=str(parameter.domain),
         unit=info.unit if info else "",
         when=_when(parameter.when),
         source=info.source if info else "",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from harness.errors import HarnessError
 from harness.space import Conditions, Parameter, Scalar, Space
-from harness.studyfile.conditions import CellConditions, in_domain, values_text
+from harness.studyfile.conditions import CellConditions, values_text
 from harness.studyfile.domain_reading import Wanted
 from harness.studyfile.fit import fit_domain
 from harness.studyfile.scalars import echo, file_error
@@ -150,7 +150,7 @@ def _conditions(conditions: CellConditions, want: Wanted) -> Conditions:
     for other, allowed, location in want.when:
         if other not in conditions.domains:
             continue  # settled by a fixed value
-        possible = tuple(value for value in allowed if in_domain(conditions.domains[other], value))
+        possible = tuple(value for value in allowed if conditions.domains[other].contains(value))
         both = tuple(value for value in possible if value in merged.get(other, possible))
         if not both:
             needs = " or ".join(map(str, merged[other]))

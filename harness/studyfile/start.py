@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from harness.errors import HarnessError, UnknownNameError
 from harness.space import Parameter, Params, Point, Scalar
-from harness.studyfile.fit import clip, domain_text, point_in
 from harness.studyfile.resolve import Resolved
 from harness.studyfile.scalars import echo, file_error
 from harness.studyfile.validation import not_a
@@ -78,11 +77,11 @@ def _from_paper(cell: Resolved, published: Params | None, notes: list[str]) -> P
         if not parameter.active(point):
             continue
         value = _wish(cell, parameter, published or {}, point)
-        inside = point_in(parameter.domain, value)
-        point[parameter.name] = clip(parameter.domain, value) if inside is None else inside
-        if inside is None:
+        domain = parameter.domain
+        inside = domain.contains(value)
+        point[parameter.name] = domain.settle(value) if inside else domain.nearest(value)
+        if not inside:
             origin = source if parameter.name in (published or {}) else "default"
-            domain = domain_text(parameter.domain)
             notes.append(
                 f"start: {origin} {parameter.name} {echo(value)} is outside {domain}, "
                 f"begins at {echo(point[parameter.name])}"
@@ -107,16 +106,14 @@ def _from_file(cell: Resolved, entry: Mapping[str, Given]) -> Point:
         given = entry.get(parameter.name)
         if given is None:
             continue
-        inside = point_in(parameter.domain, given.value)
-        if inside is None:
-            domain = domain_text(parameter.domain)
-            message = f"{parameter.name} {echo(given.value)} is outside its domain, {domain}."
+        if not parameter.domain.contains(given.value):
+            message = f"{parameter.name} {echo(given.value)} is outside its domain, {parameter.domain}."
             raise file_error(given.location, "start", message)
         for other, allowed in parameter.when:
             if other in point and point[other] not in allowed:
                 message = f"{parameter.name} does not exist where {other} is {echo(point[other])}. Drop one."
                 raise file_error(given.location, "start", message)
-        point[parameter.name] = inside
+        point[parameter.name] = parameter.domain.settle(given.value)
     return point
 
 

@@ -42,11 +42,16 @@ def rows_of(root: Path) -> pd.DataFrame:
     return ResultStore(root).trials("toy")
 
 
+def handlers() -> list[object]:
+    """What signals of this process do."""
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
+
+
 class TestContract:
     def test_completes(self, engine: Engine, make_study: MakeStudy, tmp_path: Path) -> None:
-        before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
+        before = handlers()
         summary = Study(make_study(*ONE), tmp_path / "r").run(engine)
-        assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
+        assert handlers() == before
         assert summary.finished == summary.planned == 6
         assert_whole(tmp_path / "r", 6)
         rows = rows_of(tmp_path / "r")

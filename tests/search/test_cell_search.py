@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 from harness.errors import HarnessError
 from harness.search import Record
 from harness.search.conditional_space import key
-from harness.space import Choice, FloatRange, IntRange, Parameter, Params, Space
+from harness.space import Choice, Domain, FloatRange, IntRange, Parameter, Params, Space
 from harness.studyfile.values import PrunerName, SamplerName
 from harness.trial import State
 from tests.search.cases import CONDITIONAL, FINITE, NUMBERS, TWO, cell, run, score
@@ -155,7 +156,7 @@ class TestExport:
 class TestErrors:
     @pytest.mark.parametrize("sampler", ["cmaes", "grid"])
     def test_one_objective_only(self, sampler: SamplerName) -> None:
-        with pytest.raises(HarnessError, match=rf"search.sampler: {sampler} takes one objective"):
+        with pytest.raises(HarnessError, match=rf"search.sampler: {sampler} optimises one objective"):
             cell(FINITE, sampler, objectives=TWO)
 
     @pytest.mark.parametrize("pruner", ["hyperband", "halving", "median", "wilcoxon"])
@@ -164,7 +165,7 @@ class TestErrors:
             cell(pruner=pruner, objectives=TWO)
 
     def test_a_grid_needs_a_finite_space(self) -> None:
-        with pytest.raises(HarnessError, match=r"grid needs a finite space, but lr is continuous"):
+        with pytest.raises(HarnessError, match=r"grid needs finite domains, lr of the cell is continuous"):
             cell(NUMBERS, "grid")
 
     def test_a_grid_ignores_what_cannot_exist(self) -> None:
@@ -174,17 +175,22 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("domain", "line"),
         [
-            (FloatRange(1.0, 0.5), "low 1.0 is above high 0.5"),
-            (FloatRange(0.0, 1.0, log=True), "log range needs low > 0"),
-            (FloatRange(0.1, 1.0, log=True, step=0.1), "'log' and 'step'"),
-            (IntRange(1, 9, log=True, step=2), "'log' and 'step'"),
-            (IntRange(1, 9, step=0), "step 0 must be above 0"),
-            (Choice(()), "no options"),
+            (lambda: FloatRange(1.0, 0.5), "low 1.0 is above high 0.5"),
+            (lambda: FloatRange(-1e308, 1e308), "too wide"),
+            (lambda: FloatRange(0.0, 1.0, log=True), "needs low above 0"),
+            (lambda: FloatRange(0.1, 1.0, log=True, step=0.1), "step and log"),
+            (lambda: FloatRange(0.0, 1.0, step=0.3), "Write high 0.9 or 1.2"),
+            (lambda: FloatRange(0.0, 1.0, step=1e-9), "makes over 1000000 points"),
+            (lambda: IntRange(0, 9, log=True), "needs low of 1 or more"),
+            (lambda: IntRange(1, 9, log=True, step=2), "step and log"),
+            (lambda: IntRange(1, 9, step=0), "step 0 is not above 0"),
+            (lambda: Choice(()), "choice is empty"),
+            (lambda: Choice((1, True, 1)), "names 1 twice"),
         ],
     )
-    def test_domains(self, domain: FloatRange | IntRange | Choice, line: str) -> None:
+    def test_a_domain_that_holds_nothing(self, domain: Callable[[], Domain], line: str) -> None:
         with pytest.raises(HarnessError, match=line):
-            cell(Space((Parameter("x", domain),)))
+            domain()
 
 
 def test_global_random_state_is_not_touched() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness.search import CellSearch, Record
-from harness.search.distributions import distribution, from_unit, to_unit
+from harness.search.distributions import distribution
 from harness.space import Choice, FloatRange, IntRange, Parameter, Params, Space
 from harness.studyfile.values import SamplerName
 from harness.trial import State
@@ -174,11 +174,11 @@ def test_qmc_fills_more_evenly_than_chance() -> None:
         FloatRange(-3.0, 5.0),
         FloatRange(1e-5, 1.0, log=True),
         FloatRange(0.0, 0.7, step=0.1),
-        FloatRange(0.1, 1.0, step=0.4),
+        FloatRange(0.1, 0.9, step=0.4),
         FloatRange(2.0, 2.0),
         IntRange(-4, 9),
         IntRange(1, 4096, log=True),
-        IntRange(3, 20, step=5),
+        IntRange(3, 18, step=5),
         Choice(("a", 1, True, 2.5)),
     ],
     ids=str,
@@ -187,10 +187,10 @@ def test_units_and_values(domain: FloatRange | IntRange | Choice) -> None:
     """Every number in [0, 1] is a value of the domain and of its distribution, and comes back."""
     rng = np.random.default_rng(0)
     for unit in (0.0, 1.0, 0.5, *rng.random(200)):
-        value = from_unit(domain, float(unit))
+        value = domain.from_unit(float(unit))
         assert domain.contains(value)
         optuna_domain = distribution(domain)
         assert optuna_domain._contains(optuna_domain.to_internal_repr(value))
         if not isinstance(domain, Choice):
-            assert from_unit(domain, to_unit(domain, float(value))) == pytest.approx(value)
+            assert domain.from_unit(domain.to_unit(float(value))) == pytest.approx(value)
             assert type(value) is (int if isinstance(domain, IntRange) else float)
