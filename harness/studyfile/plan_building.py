@@ -10,6 +10,7 @@ from harness.contracts.params import ParamInfo
 from harness.space import Conditions, Parameter, Scalar
 from harness.studyfile.costs import PastCosts
 from harness.studyfile.scalars import echo
+from harness.studyfile.stages import StagePlan, stage_plans
 from harness.studyfile.values import TRIVIAL, Cell, Items, StudySpec
 from harness.trial import Phase
 
@@ -28,11 +29,26 @@ class ParamPlan:
 
 @dataclass(frozen=True, slots=True)
 class PhasePlan:
-    """One phase of one cell: ``trials`` in all, each of at most ``epochs``."""
+    """One phase of one cell: ``trials`` in all by ``seeds``, each of the stages' epochs at most."""
 
     phase: Phase
     trials: int
-    epochs: int
+    stages: tuple[StagePlan, ...]
+    seeds: int = 1
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of one trial, all stages together."""
+        return sum(stage.epochs for stage in self.stages)
+
+    def runs(self, stage: StagePlan) -> int:
+        """How often a stage is trained, if nothing is pruned: a shared one once a seed."""
+        return min(self.seeds, self.trials) if stage.shared else self.trials
+
+    @property
+    def total(self) -> int:
+        """Epochs of all trials, if nothing is pruned."""
+        return sum(self.runs(stage) * stage.epochs for stage in self.stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +77,7 @@ class CellPlan:
     @property
     def epochs(self) -> int:
         """Epochs of all phases, if nothing is pruned."""
-        return sum(phase.trials * phase.epochs for phase in self.phases)
+        return sum(phase.total for phase in self.phases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +136,7 @@ def missing_baselines(spec: StudySpec) -> list[str]:
 def _cell(spec: StudySpec, cell: Cell, epoch_s: float | None) -> CellPlan:
     infos = _infos(cell)
     phases = _phases(spec, cell)
-    epochs = sum(phase.trials * phase.epochs for phase in phases)
+    epochs = sum(phase.total for phase in phases)
     own = {name for name, _ in cell.variant}
     revision = f" (revision {cell.dataset.revision})" if cell.dataset.revision else ""
     return CellPlan(
@@ -151,8 +167,17 @@ def _phases(spec: StudySpec, cell: Cell) -> tuple[PhasePlan, ...]:
         trials = min(trials, int(cell.space.size))
     top = min(spec.confirm.top, trials)
     confirm = top * spec.confirm.seeds if top > 1 else 0  # one configuration needs no comparison
-    counts = ((Phase.SEARCH, trials), (Phase.CONFIRM, confirm), (Phase.FINAL, spec.final.seeds))
-    return tuple(PhasePlan(phase, count, spec.epochs(phase)) for phase, count in counts if count)
+    final = spec.final.seeds
+    counts = (
+        (Phase.SEARCH, trials, 1),
+        (Phase.CONFIRM, confirm, spec.confirm.seeds),
+        (Phase.FINAL, final, final),
+    )
+    return tuple(
+        PhasePlan(phase, count, stage_plans(cell, spec.epochs(phase)), seeds)
+        for phase, count, seeds in counts
+        if count
+    )
 
 
 def _param(parameter: Parameter, info: ParamInfo | None) -> ParamPlan:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.studyfile.costs import PastCosts
-from harness.studyfile.plan_building import CellPlan, Plan, describe_plan
+from harness.studyfile.plan_building import CellPlan, PhasePlan, Plan, describe_plan
 
 __all__ = ["PastCosts", "Plan", "describe_plan", "duration", "render_plan"]
 
@@ -35,6 +35,11 @@ def _cell(cell: CellPlan, console: Console) -> None:
     console.print()
     console.print(Text.assemble((cell.name, "bold cyan"), f"  {phases}"))
     console.print(Text(f"  {cell.dataset}, pipeline {cell.pipeline}; {_points(cell.points)}", style="dim"))
+    several = [phase for phase in cell.phases if len(phase.stages) > 1]
+    for stages in dict.fromkeys(map(_stages, several)):
+        names = [p.phase.value for p in several if _stages(p) == stages]
+        which = "" if len(names) == len(cell.phases) else f"{' or '.join(names)} "
+        console.print(Text(f"  epochs of a {which}trial: {stages}"))
     if cell.searched:
         table = Table(box=None, padding=(0, 2), header_style="dim")
         units = any(parameter.unit for parameter in cell.searched)
@@ -56,6 +61,12 @@ def _cell(cell: CellPlan, console: Console) -> None:
         console.print(Text(f"  trial {number} starts at: {point}"))
     for note in cell.notes:
         console.print(Text(f"  {note}", style="dim"))
+
+
+def _stages(phase: PhasePlan) -> str:
+    """What a trial's epochs are, where it has several stages."""
+    once = " (once a seed)"
+    return ", ".join(f"{stage.name} {stage.epochs}{once if stage.shared else ''}" for stage in phase.stages)
 
 
 def _points(points: float) -> str:

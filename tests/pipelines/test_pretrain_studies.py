@@ -15,6 +15,8 @@ from harness.contracts.registry import pipeline
 from harness.models.build import build, input_shape
 from harness.neurons.lif import LIF
 from harness.studyfile.load import load_study
+from harness.studyfile.plan_rendering import describe_plan
+from harness.studyfile.values import StudySpec
 
 FOLDER = Path(__file__).parents[2] / "searchspaces"
 EMBEDDED = ("digits", "photo10")
@@ -148,3 +150,33 @@ def test_the_digits_network_is_the_spec_s() -> None:
     neuron = params.neuron
     assert neuron.constant("tau") == pytest.approx(4 / 3)
     assert neuron.constant("v_threshold") == 0.5
+
+
+def _full_size(name: str, monkeypatch: pytest.MonkeyPatch) -> StudySpec:
+    for known in SHAPES:
+        monkeypatch.setattr(registry.dataset(known), "card", lambda _self, known=known: card_of(known))
+    return load_study(FOLDER / f"pretrain-{name}.yaml")
+
+
+def test_the_plan_counts_every_epoch_of_every_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sharpening, ANNs, warm-ups and LIAF too, not the last stage alone."""
+    plan = describe_plan(_full_size("imagenet", monkeypatch))
+    by_stage: dict[str, int] = {}
+    for phase in (phase for cell in plan.cells for phase in cell.phases):
+        for stage in phase.stages:
+            by_stage[stage.name] = by_stage.get(stage.name, 0) + phase.runs(stage) * stage.epochs
+    assert by_stage["sharpen"] == 2100, "three cells of 4 + 3 trials, 100 epochs each"
+    assert plan.epochs == sum(by_stage.values()) >= 4200
+    pipe_d = describe_plan(_full_size("es-imagenet", monkeypatch)).cells[2].phases[0]
+    stages = [(stage.name, stage.epochs) for stage in pipe_d.stages]
+    assert stages == [("ann", 60), ("warmup", 1), ("liaf", 30), ("lif", 25)]
+    assert pipe_d.epochs == 116
+
+
+def test_a_stage_that_no_searched_value_changes_is_trained_once_a_seed() -> None:
+    plan = describe_plan(load_study(FOLDER / "quickstart.yaml"))
+    search, confirm, final = next(cell for cell in plan.cells if cell.name == "digits/pipe-s").phases
+    sharpen, finetune = search.stages
+    assert (sharpen.shared, finetune.shared) == (True, False)
+    assert [phase.runs(phase.stages[0]) for phase in (search, confirm, final)] == [1, 1, 5]
+    assert search.total == 15 + 4 * 8

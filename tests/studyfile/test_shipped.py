@@ -43,5 +43,6 @@ def test_quickstart_is_small_and_searches_every_family_of_pipelines() -> None:
     searched = [cell for cell in spec.cells if cell.pipeline not in TRIVIAL]
     assert all(cell.space.parameters and cell.start for cell in searched)
     assert spec.cells[1].space.names == ("optimizer.lr", "neuron.name", "neuron.tau")
-    assert describe_plan(spec).epochs <= 1000
+    phases = [phase for cell in describe_plan(spec).cells for phase in cell.phases]
+    assert sum(phase.trials * phase.stages[-1].epochs for phase in phases) <= 1000
     assert spec.final.seeds == 5
