@@ -32,7 +32,7 @@ from harness.pipelines.forecasting.forecast_snn import ForecastSNN
 
 STEPS, WINDOW, VARIATES, HORIZON = 4, 96, 7, 24
 NETWORKS: Mapping[str, Mapping[str, Any]] = {
-    # section 11 of the specification: small, and the paper's sizes (window 168, kernel 16)
+    # docs/papers.md, Forecasting networks: small, and the paper's sizes (window 168, kernel 16)
     "small": {"net.hidden": 16, "net.channels": 8, "net.kernel": 3, "net.levels": 3},
     "wide": {"net.hidden": 16, "net.channels": 16, "net.kernel": 4, "net.levels": 4},
     "paper": {"net.hidden": 64, "net.channels": 16, "net.kernel": 16, "net.levels": 3},
@@ -137,7 +137,7 @@ def back(out: Tensor) -> None:
 
 
 def layer(rounds: int) -> None:
-    """Forward and backward of one layer on 688,128 elements a step, as in section 11."""
+    """Forward and backward of one layer on 688,128 elements a step (docs/papers.md, Forecasting networks)."""
     features = 128
     timed = (2.0 * torch.randn(STEPS, 5376, features)).requires_grad_()
     held = (2.0 * torch.randn(5376, features)).requires_grad_()

@@ -1,4 +1,4 @@
-"""What the documents name is there: every command parses, every file and module exists."""
+"""What documents name is there: commands parse, files exist, no text is cited that is not here."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import pytest
 import typer.main
 
 from harness.cli.app import app
+from harness.store.schemas import TABLES
 
 ROOT = Path(__file__).parent.parent
 MORE = ("searchspaces/README.md", "results/published/README.md")
 DOCS = [*sorted(path.name for path in ROOT.glob("*.md")), *MORE]
+DOCS += sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -70,3 +72,53 @@ def test_every_make_target_named_exists() -> None:
     targets = set(re.findall(r"^(\w+):", text("Makefile"), re.MULTILINE))
     for doc in DOCS:
         assert set(re.findall(r"\bmake (install|quickstart|check|test|clean)\b", text(doc))) <= targets
+
+
+# -- citations ----------------------------------------------------------------------------------------
+
+TEXTS = [ROOT / doc for doc in DOCS] + sorted(
+    path
+    for folder in ("harness", "tests", "benchmarks", "searchspaces", "clusters")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in (".py", ".yaml", ".md", ".txt") and path != Path(__file__)
+)
+ABSENT = re.compile(
+    r"\bDESIGN\b|\bSTYLE\.md|\bspecs/|\bspecification|\bspec('s)? sections?\b|\bthe spec('s)?\b|\bspec \d"
+)
+SECTION = re.compile(r"[Ss]ections? \d")
+CITED = re.compile(r"\bdocs/([\w-]+\.md), ([A-Za-z][\w -]*)")
+
+
+def test_no_text_is_cited_that_is_not_here() -> None:
+    """A section is a paper's own, named by arXiv id, or a heading of docs/."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in TEXTS
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if ABSENT.search(line) or (SECTION.search(line) and "arXiv" not in line)
+    ]
+    assert not wrong
+
+
+def test_cited_headings_are_there() -> None:
+    found = 0
+    for path in TEXTS:
+        said = re.sub(r"\s*\n[#\s]*", " ", path.read_text(encoding="utf-8"))
+        for doc, cited in CITED.findall(said):
+            headings = re.findall(r"^#+ (.+)$", text(f"docs/{doc}"), re.MULTILINE)
+            known = any(re.match(rf"{re.escape(heading)}\b", cited) for heading in headings)
+            assert known, f"{path}: docs/{doc} has no heading '{cited}'"
+            found += 1
+    assert found > 20
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_column_is_described(table: str) -> None:
+    """The columns of docs/data-formats.md are the code's, in its order, with their types."""
+    part = text("docs/data-formats.md").split(f"\n## {table}: ")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|$", part, re.MULTILINE)
+    types = [(field.name, str(field.type).replace("item: ", "")) for field in TABLES[table]]
+    types = [(name, re.sub(r"struct<.*>", "struct", kind)) for name, kind in types]
+    types = [(name, kind + ">" if kind == "list<struct" else kind) for name, kind in types]
+    assert [(name, kind) for name, kind, _ in rows] == types
+    assert all(meaning.strip() for _, _, meaning in rows)

@@ -1,6 +1,6 @@
 """Omnidirectional discrete gradient (ODG): a still image becomes eight event frames.
 
-Source: Lin et al., ES-ImageNet ("ES-imagenet-0.18"), and arXiv 2203.01158, section on data. The
+Source: Lin et al., ES-ImageNet ("ES-imagenet-0.18"), arXiv 2203.01158 (docs/papers.md, ODG). The
 image is pasted at nine fixed positions of a canvas four pixels larger a side; the sign of the
 change of lightness between two positions, where it passes the threshold, is an event.
 

@@ -16,7 +16,7 @@ from torch import Tensor
 Flip = Literal["none", "horizontal", "both", "each-frame"]
 RATIO: Final = (3.0 / 4.0, 4.0 / 3.0)
 TRIES: Final = 10
-"""Aspect ratios and attempts of torchvision's RandomResizedCrop, which section 4.1 of the spec has."""
+"""Aspect ratios and attempts of torchvision's RandomResizedCrop, as in docs/papers.md, Networks."""
 Box = tuple[int, int, int, int]
 """Top, left, height and width."""
 

@@ -19,7 +19,7 @@ Dims = Literal[1, 2]
 class ThresholdBatchNorm(nn.BatchNorm2d):
     """tdBN: the weight starts at ``alpha * v_threshold``, the bias at 0.
 
-    Inputs (N, C, H, W) or (N, C). Source: arXiv 2203.01158 section 1 (alpha 1, threshold 0.5),
+    Inputs (N, C, H, W) or (N, C). Source: docs/papers.md, Normalisation (alpha 1, threshold 0.5),
     after Zheng et al. 2021; SpikingJelly's ThresholdDependentBatchNorm2d.
     """
 

@@ -37,7 +37,7 @@ class NetworkParams(ParamsModel):
     name: Topology = param(
         "auto",
         "topology; auto is resnet for images and frames, mlp for vectors",
-        source="arXiv 2203.01158 spec sections 4 and 9",
+        source="arXiv 2203.01158; docs/papers.md, Networks",
     )
     width: int = param(
         12,

@@ -1,6 +1,6 @@
 """The CRNN for video events: a spiking convolutional encoder and an analog LSTM decoder.
 
-Source: arXiv 2203.01158 (spec section 4.4): conv 5x5 s2 (8), 3x3 s2 (16, 32, 64), no padding,
+Source: arXiv 2203.01158 (docs/papers.md, Networks): conv 5x5 s2 (8), 3x3 s2 (16, 32, 64), no padding,
 BN, neuron, no pooling; 256x342 becomes 14x20 and 17,920 features; FC 1024 (neuron), FC 512
 (linear); LSTM 512 to 256, its last step to the classes. LSTM and readout never spike.
 """

@@ -153,7 +153,7 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
 
 @torch.no_grad()
 def initialise_kaiming(network: nn.Module, generator: torch.Generator) -> None:
-    """Kaiming-normal weights and biases of 0.5: the ES-ImageNet networks (spec section 4.2)."""
+    """Kaiming-normal weights and biases of 0.5: the ES-ImageNet networks (docs/papers.md, Networks)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, generator=generator)

@@ -2,7 +2,7 @@
 
 ``imagenet``: conv7 s2 without bias, tdBN, no pooling, the first block of every stage strides.
 ``es``: convolutions with bias, max-pool, one neuron a block used twice, every shortcut normalised.
-Sizes (spec section 10): 11,693,736 and 21,801,896 (imagenet, 18 and 34); 11,693,233 (es, 18).
+Sizes (docs/papers.md, Networks): 11,693,736 and 21,801,896 (imagenet, 18 and 34); 11,693,233 (es, 18).
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def small(width: int = 12, stages: int = 3) -> Form:
 
 
 def imagenet(depth: int) -> Form:
-    """ResNet-18 or -34 of the paper's ImageNet experiment (spec section 4.1)."""
+    """ResNet-18 or -34 of the paper's ImageNet experiment (docs/papers.md, Networks)."""
     return Form(_WIDTHS, _BLOCKS[depth], (2, 2, 2, 2), stem_kernel=7)
 
 
 def es_imagenet(depth: int) -> Form:
-    """ResNet-18 or -34 of the paper's ES-ImageNet experiment (spec section 4.2)."""
+    """ResNet-18 or -34 of the paper's ES-ImageNet experiment (docs/papers.md, Networks)."""
     return Form(_WIDTHS, _BLOCKS[depth], (1, 2, 2, 2), 7, stem_pool=True, bias=True, twice=True)
 
 

@@ -74,7 +74,7 @@ class SharpenedReLU(Memoryless):
 
     The window narrows epoch by epoch (:func:`window`) until the ramp is nearly the spike function.
     With ``hard`` set it is the spike function at one timestep, with which the stage is judged.
-    Source: arXiv 2203.01158 (spec section 1): V_th = 0.5, gradient 1 on (0, 1).
+    Source: docs/papers.md, Sharpened ReLU: V_th = 0.5, gradient 1 on (0, 1).
     """
 
     name = "sharpened-relu"
@@ -117,7 +117,7 @@ def window(epoch: int, epochs: int = 100, *, end: float = 1.0) -> tuple[float, f
     """The linear window of epoch 1..epochs: lo = min(e/200, 0.49), hi = 1 - e/200 for 100 epochs.
 
     For another number of epochs e is rescaled to 100; ``end`` scales how far the sharpening goes
-    (1: to the paper's [0.49, 0.50]; 0: not at all). Source: arXiv 2203.01158 (spec section 1).
+    (1: to the paper's [0.49, 0.50]; 0: not at all). Source: docs/papers.md, Sharpened ReLU.
     """
     share = end * epoch / epochs
     return min(share / 2.0, 0.49), 1.0 - share / 2.0

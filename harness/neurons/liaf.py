@@ -41,7 +41,7 @@ class LIAF(LeakyNeuron):
     """Output f(u) of the potential u before reset; the spike only resets.
 
     At one timestep it is an ordinary layer with activation f. Outputs are analog: [0, inf) for
-    relu, [0, 1] with ``clamp``, else (-inf, inf). Source: arXiv 2203.01158 section 3; the
+    relu, [0, 1] with ``clamp``, else (-inf, inf). Source: docs/papers.md, LIF and LIAF; the
     multi-step form that SpikingJelly 2.0.0's LIAFNode lacks (it returns spikes there).
     """
 

@@ -10,7 +10,7 @@ from harness.neurons.leaky import LeakyNeuron
 class LIF(LeakyNeuron):
     """h = (1 - 1/tau) v + x; a spike where h >= v_threshold; hard or soft reset, detached.
 
-    Source: arXiv 2203.01158 section 3 (d = 1 - 1/tau), SpikingJelly's LIFNode.
+    Source: docs/papers.md, LIF and LIAF (d = 1 - 1/tau); SpikingJelly's LIFNode.
     """
 
     name = "lif"

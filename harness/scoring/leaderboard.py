@@ -1,8 +1,8 @@
 """The leaderboard: from the three tables to frozen values. Pure, versioned, pinned by golden tests.
 
-Rules (DESIGN 4.2-4.4): final seeds of one configuration only; failed seeds at chance level and counted; rank
-ranges from paired differences with Holm's correction; only exclusive rows of one hardware class compare
-times; without final seeds the board is provisional and says so.
+Rules (docs/protocol.md, Boards): final seeds of one configuration only; failed seeds at chance level and
+counted; rank ranges from paired differences with Holm's correction; only exclusive rows of one hardware class
+compare times; without final seeds the board is provisional and says so.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def commands() -> dict[str, typer.core.TyperCommand]:
     return found
 
 
-def test_the_commands_of_the_design_are_there() -> None:
+def test_every_command_is_there() -> None:
     wanted = "launch resume status leaderboard report check list compact merge verify unlock export".split()  # noqa: SIM905
     assert {*wanted, "doctor", "data list", "data prepare", "data verify"} <= set(commands())
 

@@ -118,8 +118,8 @@ def test_digits_and_their_events_share_their_splits() -> None:
         assert still.split(a, name).digest == moving.split(b, name).digest
 
 
-def test_events_of_the_plain_digits_are_as_many_as_specified() -> None:
-    """Spec of arXiv 2203.01158, section 10: raw 8 x 8 images over 16."""
+def test_events_of_the_plain_digits_are_as_many_as_written_down() -> None:
+    """docs/papers.md, ODG: raw 8 x 8 images over 16."""
     x = DigitsEvents(DigitsEvents.Options(pixels=8)).prepare()["x"]
     assert x.shape == (1797, 8, 2, 12, 12)
     assert x.sum((0, 1, 3, 4)).tolist() == [203_448, 202_516]

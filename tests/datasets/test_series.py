@@ -123,7 +123,7 @@ def test_leaky_rules_are_those_of_the_released_code():
     np.testing.assert_allclose(of("leaky-scalar"), (values - values.mean()) / values.std(), rtol=1e-6)
 
 
-def test_train_mean_and_persistence_on_exchange_rate_are_those_of_the_specification():
+def test_train_mean_and_persistence_on_exchange_rate_are_those_of_the_paper_s_loader():
     data = known("exchange-rate", window=168, horizon=24, normalize="leaky-scalar", eval_stride=2)
     assert data.card().counts[0] == 4438
     arrays = data.prepare()

@@ -1,4 +1,4 @@
-"""Both framings against a loop in float16, SpikingJelly's own function and the spec's example."""
+"""Both framings against a float16 loop, SpikingJelly's own function and docs/papers.md, Binning."""
 
 import math
 
@@ -41,7 +41,7 @@ def sizes(dense: torch.Tensor, sample: int = 0) -> list[int]:
 EXAMPLE = np.array([0.0, 0.002, 0.050, 0.0505, 0.200, 0.2101])
 
 
-def test_example_of_the_spec() -> None:
+def test_example_of_the_papers_page() -> None:
     units = [np.arange(6)]
     dense, length = frames(recordings([EXAMPLE], units), timestep_ms=10)
     assert sizes(dense) == [2, 2, 1, 1]

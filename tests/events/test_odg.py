@@ -1,4 +1,4 @@
-"""ODG: bit-identical with a per-pixel loop, and the spec's values on hand-made arrays."""
+"""ODG: bit-identical with a per-pixel loop, and the values of docs/papers.md, ODG."""
 
 import numpy as np
 import pytest

@@ -16,7 +16,7 @@ def frames(seed: int = 0) -> torch.Tensor:
 
 
 def test_tdbn_equals_spikingjelly() -> None:
-    """Spec section 3: ThresholdDependentBatchNorm2d(alpha=1, v_th=0.5, C), in step mode m."""
+    """docs/papers.md, Normalisation: ThresholdDependentBatchNorm2d(alpha=1, v_th=0.5, C), in step mode m."""
     ours = ThresholdBatchNorm(5, v_threshold=0.5)
     theirs = sj_layer.ThresholdDependentBatchNorm2d(1.0, 0.5, 5)
     theirs.step_mode = "m"

@@ -1,4 +1,4 @@
-"""Sizes and keys of arXiv 2203.01158's networks (spec section 10)."""
+"""Sizes and keys of arXiv 2203.01158's networks (docs/papers.md, Networks)."""
 
 from __future__ import annotations
 

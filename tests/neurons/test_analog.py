@@ -1,4 +1,4 @@
-"""The sharpened rectifier of arXiv 2203.01158, values of the spec's sections 1 and 10."""
+"""The sharpened rectifier of arXiv 2203.01158, values of docs/papers.md, Sharpened ReLU."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_equals_spikingjelly(ours: Surrogate, theirs: Any, decay_input: bool, re
 @pytest.mark.parametrize("decay_input", [False, True])
 @pytest.mark.parametrize("reset", ["hard", "soft"])
 def test_equals_the_recurrence(surrogate: Surrogate, decay_input: bool, reset: Any) -> None:
-    """Spec of arXiv 2203.01158 section 3, learned decay sigmoid(w): equal to 1e-6 in float64."""
+    """docs/papers.md, LIF and LIAF, learned decay sigmoid(w): equal to 1e-6 in float64."""
     results = []
     for fused in (True, False):
         x = current(4).double().requires_grad_()
@@ -112,7 +112,7 @@ def test_integrate_equals_the_recurrence() -> None:
 
 
 def test_values_by_hand() -> None:
-    """Section 10 of the spec: d = 0.25, V_th = 0.5."""
+    """docs/papers.md, LIF and LIAF: d = 0.25, V_th = 0.5."""
     x = torch.tensor([0.3, 0.45, 0.45, 0.6, 0.2, 0.2])
     h = integrate_multistep(x, 0.25, 0.5)
     torch.testing.assert_close(h, torch.tensor([0.3, 0.525, 0.45, 0.7125, 0.2, 0.25]))
@@ -121,13 +121,13 @@ def test_values_by_hand() -> None:
 
 
 def test_delays_constant_is_not_an_exponential() -> None:
-    """arXiv 2306.17670 (spec 2.3): tau 1.005 steps leaves .004975 of the potential, not .37."""
+    """docs/papers.md, LIF of the delay networks: tau 1.005 steps leaves .004975 of the potential, not .37."""
     h = integrate_multistep(torch.tensor([0.8, 0.0]), tau=1.005)
     assert h[1].item() == pytest.approx(0.8 * 0.004975, rel=1e-3)
 
 
 def test_surrogate_values() -> None:
-    """Section 10 of the spec: the Gaussian centred at 0.7 with V_th = 0.5; rect on (0, 1)."""
+    """docs/papers.md, LIF and LIAF: the Gaussian centred at 0.7 with V_th = 0.5; rect on (0, 1)."""
     gaussian = named("gaussian")
     u = torch.tensor([0.7, 0.5, 1.0, 1.7]) - 0.5
     expected = torch.tensor([0.398942, 0.391043, 0.381388, 0.241971])

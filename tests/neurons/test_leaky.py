@@ -32,7 +32,7 @@ def test_if_by_hand() -> None:
 
 
 def test_liaf_by_hand() -> None:
-    """Spec section 10: the output is f(u) and the spike only resets."""
+    """docs/papers.md, LIF and LIAF: the output is f(u) and the spike only resets."""
     liaf = LIAF(LIAFParams(tau=4.0 / 3.0, v_threshold=0.5, surrogate=RECT, activation="leaky_relu"))
     expected = torch.tensor([0.3, 0.525, 0.45, 0.7125, 0.2, 0.25])
     torch.testing.assert_close(liaf(BY_HAND).flatten(), expected)
@@ -67,7 +67,7 @@ def test_liaf_equals_spikingjelly_step_by_step() -> None:
 
 
 def test_plif_equals_spikingjelly_and_learns() -> None:
-    """Spec section 10: w = 0.5 is tau 2.648721, decay 0.622459."""
+    """docs/papers.md, LIF and LIAF: w = 0.5 is tau 2.648721, decay 0.622459."""
     plif = PLIF(LeakParams(tau=2.648721, v_threshold=0.5, surrogate=RECT))
     assert plif.w.item() == pytest.approx(0.5, abs=1e-6)
     assert plif.decay().item() == pytest.approx(0.622459, abs=1e-6)

@@ -15,7 +15,8 @@ from harness.neurons.kernels.ts_lif_functional import ts_lif_multistep
 from harness.neurons.kernels.ts_lif_recurrence import Block, Form, Gains, Rule
 from harness.neurons.ts_lif import TSLIF, TSLIFParams, spectral_radius, stability_margin
 
-# (x, form) -> four steps of (u_d, u_s before the reset, s_d, s_s); measured with the released code
+# (x, form) -> four steps of (u_d, u_s before the reset, s_d, s_s); measured with the released code;
+# docs/papers.md, TS-LIF
 STEPS = {
     (2.0, "code"): [
         (0.4, 1.08, 0, 1),
@@ -50,7 +51,7 @@ def make(form: str = "code", **others: object) -> TSLIF:
 
 
 @pytest.mark.parametrize(("x", "form"), STEPS)
-def test_membranes_and_spikes_are_those_of_the_specification(x, form):
+def test_membranes_and_spikes_are_those_of_the_papers_page(x, form):
     neuron = make(form)
     block = Block(4, 1, torch.zeros(1), hold=True, backward=True)
     gains = Gains(*neuron.gains().tolist())
@@ -149,7 +150,7 @@ def test_stability_formula_agrees_with_eigenvalues():
     assert 0.2 < stable.mean() < 0.8
 
 
-def test_initial_constants_are_stable_with_the_eigenvalues_of_the_specification():
+def test_initial_constants_are_stable_with_the_eigenvalues_of_the_papers_page():
     a1, a2, b1, b2 = 0.8, 0.3, -0.1, -0.8
     assert spectral_radius(a1, a2, b1, b2) == pytest.approx(0.91879, abs=1e-5)
     assert a1 * a2 / 0.91879 == pytest.approx(0.26121, abs=1e-5)

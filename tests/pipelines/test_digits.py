@@ -1,4 +1,4 @@
-"""pipe-s on the real digits (spec section 9, acceptance d), in its shortest form."""
+"""pipe-s on the real digits (docs/papers.md, Miniature on digits), in its shortest form."""
 
 from __future__ import annotations
 

@@ -140,8 +140,8 @@ def test_the_first_trial_of_a_full_size_arm_is_the_paper_s(name: str) -> None:
     assert compared >= 2
 
 
-def test_the_digits_network_is_the_spec_s() -> None:
-    """Section 9: conv3 s2 (12), three blocks (12, 24, 48), ten classes."""
+def test_the_digits_network_is_the_small_one() -> None:
+    """docs/papers.md, Networks, small: conv3 s2 (12), three blocks (12, 24, 48), ten classes."""
     settings = dict(variants("digits")[0][2])
     params = pipeline("direct").build_params(settings)
     network = build(params.network, (1, 16, 16), 10, LIF, generator=torch.Generator())

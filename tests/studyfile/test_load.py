@@ -25,7 +25,7 @@ def _cell(spec: StudySpec, name: str) -> Cell:
     return next(cell for cell in spec.cells if cell.name == name)
 
 
-def test_the_form_of_the_design(load: Load) -> None:
+def test_the_form_of_a_study_file(load: Load) -> None:
     spec = load()
     assert spec.name == "toy-study"
     assert [cell.name for cell in spec.cells] == ["toy/toyann", "toy/fixed delays", "toy/no delays"]

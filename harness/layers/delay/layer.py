@@ -199,7 +199,7 @@ class DelayLayer(nn.Module):
         return gather(x_tbi, self.weight, whole, taps=taps)
 
     def extra_repr(self) -> str:
-        """The spec in short."""
+        """Sizes and kind in short."""
         spec = self.spec
         return f"{spec.inputs}, {spec.outputs}, taps={spec.taps}, elements={spec.elements}, {spec.kind}"
 

@@ -1,7 +1,7 @@
 """Values to spikes: conv, delta and repeat, per feature (TCN, GRU) or per timestep (iSpikformer).
 
-Source: SeqSNN, arXiv 2402.01533, section 3 and released encoders. The encoder is the same for every
-neuron, so that what follows is compared alone.
+Source: SeqSNN, arXiv 2402.01533, released encoders (docs/papers.md, Forecasting networks). They are the
+same for every neuron, so that what follows is compared alone.
 """
 
 from __future__ import annotations

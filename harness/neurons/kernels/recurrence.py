@@ -1,6 +1,6 @@
 """The leaky integrate-and-fire recurrence: its equations, and a sequence of them as passes of torch.
 
-The equations (arXiv 2203.01158 section 3; arXiv 2306.17670; SpikingJelly's LIFNode)::
+The equations (docs/papers.md, LIF and LIAF, and LIF of the delay networks; SpikingJelly's LIFNode)::
 
     h[t] = k v[t-1] + c x[t]      k = 1 - 1/tau;  c = 1, or 1/tau where the input decays
     s[t] = [h[t] >= v_threshold]

@@ -1,6 +1,6 @@
 """The paper's own configurations of the pretraining pipelines, by data set.
 
-Source: arXiv 2203.01158 and its released code (spec sections 1, 2 and 4). Where the authors did
+Source: arXiv 2203.01158 and its released code (docs/papers.md, pipeS and pipeD). Where the authors did
 not publish a setting, the pipeline's default stands. Batch sizes are totals over their devices.
 """
 

@@ -1,6 +1,6 @@
 """`pipe-d`: an ANN, its first layer swapped, a warm-up, LIAF on events, then LIF.
 
-Source: arXiv 2203.01158 (spec section 2). Stages, each with its own clock: ``ann`` on static
+Source: arXiv 2203.01158 (docs/papers.md, pipeD). Stages, each with its own clock: ``ann`` on static
 images or on images rebuilt from the events; ``warmup`` of a new first layer, all else frozen;
 ``liaf`` fine-tunes everything with analog outputs; ``lif`` switches to spikes.
 """

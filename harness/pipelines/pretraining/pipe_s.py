@@ -1,6 +1,6 @@
 """`pipe-s`: a network of sharpened rectifiers at one timestep, then the spiking one at T.
 
-Source: arXiv 2203.01158 (spec section 1). Stage ``sharpen`` trains on the same data at T = 1;
+Source: arXiv 2203.01158 (docs/papers.md, pipeS). Stage ``sharpen`` trains on the same data at T = 1;
 the linear window of the activation narrows every epoch while its gradient stays the rectangular
 surrogate, so that it ends as a spiking network of one step. Stage ``finetune`` switches the
 activations to spiking neurons: every tensor is inherited, normalisation statistics too.
