@@ -1,22 +1,17 @@
-"""Log-mel frames of sound: resampling, power spectrum, mel bands, decibels.
-
-The formulas are torchaudio's defaults (Resample, Spectrogram, MelScale, AmplitudeToDB), so that frames
-equal those of the delay papers' code; torchaudio itself is not needed.
-"""
+"""Log-mel frames of sound, by torchaudio: resampling, power spectrum, mel bands, decibels."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torchaudio import functional
 
 _FLOOR = 1e-10
-_LOBES = 6
-_ROLLOFF = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,50 +41,24 @@ CORRECTED = FrontEnd(
 
 def log_mel(wave_bs: Tensor, front_end: FrontEnd) -> Tensor:
     """Sounds (B, samples) to decibels of mel bands (B, T, bands), at least -100 dB."""
-    wave = decimate(wave_bs, front_end.divide)
+    wave = functional.resample(wave_bs, front_end.divide, 1)
     length = front_end.window or front_end.n_fft
     window = torch.hann_window(length, device=wave.device, dtype=wave.dtype)
-    spectrum = torch.stft(
-        wave,
-        front_end.n_fft,
-        front_end.hop,
-        length,
-        window,
-        center=True,
-        pad_mode="reflect",
-        return_complex=True,
+    power = functional.spectrogram(
+        wave, 0, window, front_end.n_fft, front_end.hop, length, power=2.0, normalized=False
     )
-    power = spectrum.abs().square()
     mel = torch.matmul(power.transpose(1, 2), mel_bands(front_end).to(wave))
-    return 10.0 * torch.log10(mel.clamp(min=_FLOOR))
+    decibels: Tensor = functional.amplitude_to_DB(mel, multiplier=10.0, amin=_FLOOR, db_multiplier=0.0)
+    return decibels
 
 
 @lru_cache(maxsize=8)
 def mel_bands(front_end: FrontEnd) -> Tensor:
     """Triangles on the HTK mel scale, (n_fft // 2 + 1, bands), not normalised."""
-    bins = torch.linspace(0, front_end.rate // 2, front_end.n_fft // 2 + 1)
-
-    def mel(hz: float) -> float:
-        return 2595.0 * math.log10(1.0 + hz / 700.0)
-
-    points = torch.linspace(mel(front_end.f_min), mel(front_end.f_max), front_end.bands + 2)
-    edges = 700.0 * (10.0 ** (points / 2595.0) - 1.0)
-    width = edges[1:] - edges[:-1]
-    distance = edges.unsqueeze(0) - bins.unsqueeze(1)
-    rising = -distance[:, :-2] / width[:-1]
-    falling = distance[:, 2:] / width[1:]
-    return torch.minimum(rising, falling).clamp(min=0.0)
-
-
-def decimate(wave_bs: Tensor, divide: int) -> Tensor:
-    """Every ``divide``-th sample after a windowed-sinc low pass (Hann, 6 lobes, roll-off 0.99)."""
-    if divide == 1:
-        return wave_bs
-    cutoff = _ROLLOFF / divide
-    reach = math.ceil(_LOBES / cutoff)
-    at = torch.arange(-reach, reach + divide, dtype=torch.float64) * cutoff
-    at = at.clamp(-_LOBES, _LOBES)
-    taps = torch.sinc(at) * torch.cos(at * math.pi / _LOBES / 2) ** 2 * cutoff
-    padded = functional.pad(wave_bs, (reach, reach + divide)).unsqueeze(1)
-    out = functional.conv1d(padded, taps.to(wave_bs).view(1, 1, -1), stride=divide)
-    return out.squeeze(1)[:, : math.ceil(wave_bs.shape[1] / divide)]
+    bins = front_end.n_fft // 2 + 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of empty bands, which the released code has
+        bands: Tensor = functional.melscale_fbanks(
+            bins, front_end.f_min, front_end.f_max, front_end.bands, front_end.rate
+        )
+    return bands

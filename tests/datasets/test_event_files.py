@@ -10,35 +10,13 @@ import torch
 from scipy.io import savemat
 
 from harness.cache import prepared
-from harness.contracts.data import Batch, Dataset, Events, SplitName
+from harness.contracts.data import Batch, Dataset, Events
 from harness.datasets.events import cifar10_dvs
 from harness.datasets.events.dvs128_gesture import Dvs128Gesture
 from harness.datasets.events.nmnist import Nmnist
 from harness.errors import DataError, MissingDataError
+from tests.datasets.whole import NAMES, whole
 from tests.events import camera_files as files
-
-NAMES: tuple[SplitName, ...] = ("train", "valid", "test")
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
-    return tmp_path
-
-
-def whole(data: Dataset) -> dict[SplitName, Batch]:
-    """Every split as one batch, checked against the card."""
-    card, arrays = data.card(), data.prepare()
-    splits = {name: data.split(arrays, name) for name in NAMES}
-    assert tuple(len(splits[name]) for name in NAMES) == card.counts
-    batches = {name: split.batch(np.arange(len(split))) for name, split in splits.items()}
-    for batch in batches.values():
-        assert 0 <= int(batch.y.min()) <= int(batch.y.max()) < card.classes
-        if isinstance(batch.x, Events):
-            assert batch.x.shape == card.shape
-        else:
-            assert tuple(batch.x.shape[1:]) == card.shape
-    return batches
 
 
 def dense(batch: Batch) -> torch.Tensor:

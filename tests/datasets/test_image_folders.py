@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from harness.contracts.data import Batch, Dataset, SplitName
+from harness.contracts.data import Batch, Dataset
 from harness.datasets.events import es_imagenet, ucf101
 from harness.datasets.events.es_imagenet import EsImageNet
 from harness.datasets.events.ucf101 import EsUcf101, Ucf101, UcfOptions
@@ -18,27 +18,7 @@ from harness.datasets.own import folders
 from harness.errors import DataError, MissingDataError
 from harness.events import convert, odg, sources
 from harness.events.video import events_cthw
-
-NAMES: tuple[SplitName, ...] = ("train", "valid", "test")
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
-    return tmp_path
-
-
-def whole(data: Dataset) -> dict[SplitName, Batch]:
-    """Every split as one batch, checked against the card."""
-    card, arrays = data.card(), data.prepare()
-    splits = {name: data.split(arrays, name) for name in NAMES}
-    assert tuple(len(splits[name]) for name in NAMES) == card.counts
-    batches = {name: split.batch(np.arange(len(split))) for name, split in splits.items()}
-    for batch in batches.values():
-        assert tuple(dense(batch).shape[1:]) == card.shape
-        assert dense(batch).dtype == torch.float32
-        assert 0 <= int(batch.y.min()) <= int(batch.y.max()) < card.classes
-    return batches
+from tests.datasets.whole import NAMES, whole
 
 
 def dense(batch: Batch) -> torch.Tensor:

@@ -26,12 +26,6 @@ shared = pytest.mark.skipif(not SHARED, reason="HARNESS_DATA is not set")
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
 def shd(root: Path) -> Path:
     write(root / "shd" / "shd_train.h5", 100)
     write(root / "shd" / "shd_test.h5", 30)

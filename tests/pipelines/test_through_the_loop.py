@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from harness.contracts.registry import pipeline
-from harness.train.attempt import run_attempt
 from harness.train.task import Task
 from harness.trial import DatasetRef, EpochRow, Objective, Phase, State, TrialEnd, TrialSpec, freeze
+from tests.train.attempts import run
 
 SMALL = {"network.width": 4, "batch_size": 100}
 STAGED: dict[str, tuple[str, dict[str, Any]]] = {
@@ -34,25 +34,6 @@ def task(root: Path, name: str, *, phase: Phase = Phase.FINAL, epochs: int = 1, 
         objectives=(Objective("accuracy", True),),
     )
     return Task("s", "c", spec, 0, 1, str(root), checkpoint_every=1)
-
-
-def run(of: Task, stop_after: int | None = None) -> tuple[list[EpochRow], TrialEnd | None]:
-    """All rows and the end; None for the end where it is abandoned, as by a killed worker."""
-    attempt = run_attempt(of)
-    rows: list[EpochRow] = []
-    seen = 0
-    try:
-        report = next(attempt)
-        while True:
-            rows += report.rows
-            seen += 1
-            if seen == stop_after:
-                attempt.close()
-                return rows, None
-            report = attempt.send(True)
-    except StopIteration as stop:
-        end: TrialEnd = stop.value
-        return rows, end
 
 
 def complete(of: Task) -> tuple[list[EpochRow], TrialEnd]:

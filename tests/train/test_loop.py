@@ -15,11 +15,11 @@ from harness.contracts.registry import load_plugins
 from harness.errors import DataError, NonFiniteError
 from harness.store.checkpoints import Checkpoints
 from harness.train.access import Access, ProtocolError
-from harness.train.attempt import run_attempt
 from harness.train.metrics import score
 from harness.train.task import Task
-from harness.trial import DatasetRef, EpochRow, Objective, Phase, State, TrialEnd, TrialSpec, freeze
+from harness.trial import DatasetRef, EpochRow, Objective, Phase, State, TrialSpec, freeze
 from tests.conftest import TOY
+from tests.train.attempts import run
 
 
 @pytest.fixture(autouse=True)
@@ -40,22 +40,6 @@ def make_task(
         objectives=(Objective("accuracy", True),),
     )
     return Task("s", "c", spec, 0, 1, str(tmp_path), checkpoint_every=2)
-
-
-def run(task: Task, stop_after: int | None = None) -> tuple[list[EpochRow], TrialEnd | None]:
-    """All rows and the end; None where it is abandoned after some reports, as a killed worker would."""
-    attempt, rows, seen = run_attempt(task), [], 0
-    try:
-        report = next(attempt)
-        while True:
-            rows += report.rows
-            seen += 1
-            if seen == stop_after:
-                attempt.close()
-                return rows, None
-            report = attempt.send(True)
-    except StopIteration as stop:
-        return rows, stop.value
 
 
 def numbers(rows: list[EpochRow]) -> list[tuple[Any, ...]]:

@@ -17,6 +17,9 @@ from harness.datasets.series.series_gaps import Location, Missing, Series, fille
 from harness.datasets.series.series_hdf import read_hdf
 from harness.errors import DataError, UnknownNameError
 
+# Decimals to the nearest double: what pandas does from 3.1 on, and where naming it is deprecated.
+_OLD = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)
+_EXACT: dict[str, Any] = {"float_precision": "round_trip"} if _OLD else {}
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
 
 
@@ -92,8 +95,8 @@ def _read_text(path: Path, reading: Reading, where: str) -> tuple[pd.DataFrame, 
         sep=r"\s+" if reading.separator == " " else reading.separator,
         decimal=reading.decimal,
         header=0 if header else None,
-        float_precision="round_trip",
         low_memory=False,
+        **_EXACT,
     )
     return frame, 2 if header else 1
 
@@ -191,8 +194,8 @@ def time_features(times: NDArray[np.datetime64]) -> NDArray[np.float32]:
     parts = [
         index.minute / 59.0,
         index.hour / 23.0,
-        index.dayofweek / 6.0,
+        index.day_of_week / 6.0,
         (index.day - 1) / 30.0,
-        (index.dayofyear - 1) / 365.0,
+        (index.day_of_year - 1) / 365.0,
     ]
     return np.stack([np.asarray(part, dtype=np.float32) - 0.5 for part in parts], axis=1)
