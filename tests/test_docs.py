@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,48 @@ def test_named_files_exist(doc: str) -> None:
     for name in set(re.findall(pattern, text(doc))):
         if not Path(name).stem.startswith(("my", "x")) and "your" not in name:
             assert (ROOT / name).exists(), f"{doc} names {name}"
+
+
+@pytest.mark.parametrize("doc", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_every_file_named_is_there(doc: str) -> None:
+    """Paths begin at the root or at harness/; the recipes' own files are in their code blocks."""
+    prose = text(doc) if doc == "ARCHITECTURE.md" else BLOCK.sub("", text(doc))
+    named = set(re.findall(r"[\w./-]*\w\.(?:py|yaml|md|toml|txt)\b", prose)) - {"./my_file.py"}
+    assert len(named) > 20
+    gone = [
+        name for name in sorted(named) if not any((top / name).is_file() for top in (ROOT, ROOT / "harness"))
+    ]
+    assert not gone, f"{doc} names what is not there: {gone}"
+
+
+def test_the_tree_has_every_area() -> None:
+    tree = BLOCK.findall(text("ARCHITECTURE.md"))[0][1]
+    areas = {
+        path.name + "/" if path.is_dir() else path.name
+        for path in (ROOT / "harness").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    packages = {  # datasets/{images,events}/ names two folders
+        f"{area}/{name}/"
+        for area, names in re.findall(r"(\w+)/\{([\w,]+)\}/", tree)
+        for name in names.split(",")
+    }
+    tree = re.sub(r"\{[\w,]+\}/", "", tree)
+    assert {area for area in areas if f" {area}" not in tree} <= {"__init__.py", "__main__.py"}
+    assert len(packages) == 8
+    assert all((ROOT / "harness" / package).is_dir() for package in packages)
+
+
+def test_the_dependencies_are_those_of_the_project() -> None:
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    wanted = [
+        *project["dependencies"],
+        *(one for key in ("data", "cochlea") for one in project["optional-dependencies"][key]),
+    ]
+    names = {re.split(r"[\[<>=]", one)[0] for one in wanted}
+    table = text("ARCHITECTURE.md").split("## Dependencies")[1].split("\n## ")[0]
+    firsts = [line.split("|")[1].split("(")[0] for line in table.splitlines() if line.startswith("| ")]
+    assert {name.strip() for first in firsts[1:] for name in first.split(",")} == names
 
 
 @pytest.mark.parametrize("doc", DOCS)

@@ -1,1 +1,1 @@
-"""Reports: pure functions from the tables to values, then figures, tables and a page. No torch, no ray."""
+"""Reports: boards and curves to terminal, tables, figures and a page. Nothing is computed; no torch, no ray."""
