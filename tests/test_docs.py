@@ -119,7 +119,7 @@ def test_every_make_target_named_exists() -> None:
 
 # -- citations ----------------------------------------------------------------------------------------
 
-TEXTS = [ROOT / doc for doc in DOCS] + sorted(
+TEXTS = [ROOT / doc for doc in (*DOCS, "results/README.md")] + sorted(
     path
     for folder in ("harness", "tests", "benchmarks", "searchspaces", "clusters")
     for path in (ROOT / folder).rglob("*")
