@@ -1,1 +1,1 @@
-"""Reports: boards and curves to terminal, tables, figures and a page; where a study stands. No torch, no ray."""
+"""Reports: boards and curves to terminal, tables, figures, page; where a study stands. No torch, no ray."""
