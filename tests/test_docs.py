@@ -9,9 +9,19 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from pydantic import BaseModel
 
 from harness.cli.app import app
 from harness.store.schemas import TABLES
+from harness.studyfile.file import (
+    ConfirmFile,
+    FinalFile,
+    PipelineFile,
+    ResourcesFile,
+    SearchFile,
+    StopFile,
+    StudyFile,
+)
 
 ROOT = Path(__file__).parent.parent
 MORE = ("searchspaces/README.md", "results/published/README.md")
@@ -103,6 +113,20 @@ def test_the_dependencies_are_those_of_the_project() -> None:
     table = text("ARCHITECTURE.md").split("## Dependencies")[1].split("\n## ")[0]
     firsts = [line.split("|")[1].split("(")[0] for line in table.splitlines() if line.startswith("| ")]
     assert {name.strip() for first in firsts[1:] for name in first.split(",")} == names
+
+
+@pytest.mark.parametrize(
+    "model", [StudyFile, SearchFile, StopFile, ConfirmFile, FinalFile, ResourcesFile, PipelineFile]
+)
+def test_every_key_of_a_study_file_is_described(model: type[BaseModel]) -> None:
+    for name in model.model_fields:
+        assert f"{name}:" in text("searchspaces/README.md")
+
+
+def test_every_command_is_in_the_readme() -> None:
+    named = " ".join(line for doc, line in commands() if doc == "README.md")
+    for name in typer.main.get_command(app).commands:
+        assert f"harness {name} " in f"{named} "
 
 
 @pytest.mark.parametrize("doc", DOCS)
