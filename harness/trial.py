@@ -113,6 +113,7 @@ class EpochRow:
 
     ``train_s`` is the trial's own training clock after that epoch, over all its attempts; ``inherited_s`` is
     what shared pretrained artifacts that it took over cost their first owner, and the total is their sum.
+    ``data_wait_s`` are the seconds of ``train_s`` in which training waited for a batch.
     """
 
     epoch: int
@@ -126,6 +127,7 @@ class EpochRow:
     wall_s: float
     inherited_s: float = 0.0
     inherited_cpu_s: float = 0.0
+    data_wait_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ class TrialEnd:
     inherited_cpu_s: float = 0.0
     train_s: float = 0.0
     train_cpu_s: float = 0.0
+    data_wait_s: float = 0.0
     eval_s: float = 0.0
     prepare_s: float = 0.0
     checkpoint_s: float = 0.0

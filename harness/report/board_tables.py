@@ -23,7 +23,13 @@ from harness.scoring.hardware import CPU_CLOCK
 from harness.scoring.stats import Summary
 from harness.scoring.values import Budget, Group, PublishedRow, Row
 
-TIME_WARNINGS = {warnings.SHARED.code, warnings.HARDWARE.code, warnings.MIXED.code, warnings.CPU_PART.code}
+TIME_WARNINGS = {
+    warnings.SHARED.code,
+    warnings.HARDWARE.code,
+    warnings.MIXED.code,
+    warnings.CPU_PART.code,
+    warnings.STARVED.code,
+}
 
 PROVENANCE = {"memory": "memory, unverified"}
 SHORT = 12

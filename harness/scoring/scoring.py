@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import pandas as pd
+
 from harness.errors import UnknownNameError
 from harness.scoring import stats, times, warnings
 from harness.scoring.cell_rows import CellRows, cost_of, measured, other_metrics, seed_scores
@@ -136,7 +138,9 @@ def _seconds(table: Table, data: CellRows, target: float) -> times.Seconds:
 
 def time_warnings(timing: Timing) -> tuple[RowWarning, ...]:
     """What to say about a cell's times."""
-    return timing.chosen.warnings + ((warnings.CPU_PART,) if bool(timing.table["estimated"].any()) else ())
+    found = (warnings.CPU_PART,) if bool(timing.table["estimated"].any()) else ()
+    train, wait = (pd.to_numeric(timing.chosen.rows[name]).sum() for name in ("train_s", "data_wait_s"))
+    return timing.chosen.warnings + found + ((warnings.STARVED,) if wait > 0 and wait >= train / 5 else ())
 
 
 def state_warnings(table: Table, data: CellRows, n: int) -> list[RowWarning]:

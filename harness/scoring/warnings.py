@@ -32,5 +32,8 @@ SUPERSEDED = RowWarning("superseded", "An earlier winner also has final seeds; t
 CPU_PART = RowWarning(
     "cpu estimate", "CPU seconds of shared pretraining are its wall seconds times this trial's CPU share."
 )
+STARVED = RowWarning(
+    "waits for data", "A fifth of its training time or more is spent waiting for data (data_wait_s)."
+)
 INFEASIBLE = RowWarning("infeasible", "No finished search trial keeps the study's limits.")
 PROVISIONAL = RowWarning("provisional", "Best search trial on validation, one seed: not a result.")

@@ -1,8 +1,8 @@
-"""The versioned columns of the three tables. A new metric never changes them; a new column raises VERSION.
+"""The versioned columns of the three tables. A new metric never changes them; a new column is in ``LATER``.
 
 ``trials`` has one row an attempt, ``epochs`` one row a measured number, ``studies`` one row a launch.
-Every file of a table has exactly these columns. Columns with a form (:mod:`harness.store.columns`) hold maps;
-``FORMS`` says which. A store of schema 1 is read as well (:mod:`harness.store.schema_1`).
+Every file that is written has exactly these columns. Columns with a form (:mod:`harness.store.columns`)
+hold maps; ``FORMS`` says which. A store of schema 1 is read as well (:mod:`harness.store.schema_1`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _CLOCKS = [
     ("train_cpu_s", pa.float64()),  # the same in CPU seconds of the process
     ("inherited_cpu_s", pa.float64()),
     ("total_cpu_s", pa.float64()),
+    ("data_wait_s", pa.float64()),  # of train_s: waiting for a batch
 ]
 _CELL = pa.struct(
     [
@@ -162,6 +163,8 @@ STUDIES = pa.schema(
     metadata={"harness_table": "studies", "harness_schema": str(VERSION)},
 )
 
+LATER = ("data_wait_s",)
+"""Columns that files of this version may lack, written before there were such; nothing stands there then."""
 TABLES = {"trials": TRIALS, "epochs": EPOCHS, "studies": STUDIES}
 FORMS: dict[str, dict[str, columns.Form]] = {
     "trials": {

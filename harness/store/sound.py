@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.errors import ForeignFileError
-from harness.store.schemas import TABLES
+from harness.store.schemas import LATER, TABLES
 from harness.trial import Phase, State
 
 _SAFE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -37,6 +37,8 @@ def validate_types(table: str, schema: pa.Schema, where: str) -> None:
     found = dict(zip(schema.names, schema.types, strict=True))
     for field in TABLES[table]:
         kind = found.get(field.name)
+        if kind is None and field.name in LATER:
+            continue
         if kind is None:
             raise ForeignFileError(f"{where} has no column '{field.name}' of a '{table}' table.")
         if kind != field.type:

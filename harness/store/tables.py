@@ -228,4 +228,6 @@ def concat(table: str, parts: Sequence[pa.Table], wanted: Sequence[str] | None =
 def _cast(part: pa.Table, schema: pa.Schema) -> pa.Table:
     if part.schema.equals(schema):
         return part.replace_schema_metadata(schema.metadata)
-    return pa.table([part[field.name] for field in schema], schema=schema)
+    missing = pa.scalar(None, pa.float64())
+    held = [part[f.name] if f.name in part.column_names else pa.repeat(missing, len(part)) for f in schema]
+    return pa.table(held, schema=schema)

@@ -50,6 +50,7 @@ def clocks(measured: EpochRow | TrialEnd) -> dict[str, float]:
         "train_cpu_s": measured.train_cpu_s,
         "inherited_cpu_s": measured.inherited_cpu_s,
         "total_cpu_s": measured.train_cpu_s + measured.inherited_cpu_s,
+        "data_wait_s": measured.data_wait_s,
     }
 
 

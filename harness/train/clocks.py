@@ -9,14 +9,16 @@ from contextlib import contextmanager
 import torch
 
 NAMES = ("train", "eval", "prepare", "checkpoint")
+WAIT = "data_wait"
 
 
 class Clocks:
-    """Cumulative seconds by name; ``train_cpu`` counts the process's CPU seconds inside ``train``."""
+    """Cumulative seconds by name; inside ``train`` run ``train_cpu``, the process's CPU seconds, and
+    ``data_wait``, the seconds in which training waited for a batch."""
 
     def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self.seconds = dict.fromkeys((*NAMES, "train_cpu", "wall"), 0.0)
+        self.device = device
+        self.seconds = dict.fromkeys((*NAMES, "train_cpu", WAIT, "wall"), 0.0)
         self._begun = time.perf_counter()
         self._wall_before = 0.0
 
@@ -33,9 +35,13 @@ class Clocks:
             if name == "train":
                 self.seconds["train_cpu"] += time.process_time() - cpu
 
+    def waited(self, begun: float) -> None:
+        """A batch has come that was waited for since ``begun``, by ``time.perf_counter``."""
+        self.seconds[WAIT] += time.perf_counter() - begun
+
     def _synchronize(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
     @property
     def wall(self) -> float:

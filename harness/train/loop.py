@@ -17,7 +17,7 @@ from harness.errors import TrialError
 from harness.ids import derive_seed
 from harness.store.checkpoints import Checkpoints
 from harness.train.access import Access
-from harness.train.clocks import Clocks
+from harness.train.clocks import WAIT, Clocks
 from harness.train.evaluate import TIMESTEPS, evaluate
 from harness.train.forecast_metrics import BY_VARIATE
 from harness.train.progress import Progress
@@ -51,7 +51,7 @@ class TrialLoop:
         torch.manual_seed(derive_seed(self.spec.seed, "init"))
         with self.clocks.running("prepare"):
             self.learner = self.pipeline.learner(self._job(self.splits[self.spec.dataset.name][0]))
-        self.steps = Steps(self.learner, self.params, self.device)
+        self.steps = Steps(self.learner, self.params, self.clocks)
         self.progress = Progress()
         if getattr(self.params, "compile", False):
             self.learner.model.compile()
@@ -171,6 +171,7 @@ class TrialLoop:
             wall_s=self.clocks.wall,
             inherited_s=self.progress.inherited_s,
             inherited_cpu_s=self.progress.inherited_cpu_s,
+            data_wait_s=seconds[WAIT],
         )
 
     # -- stages, artifacts, checkpoints ---------------------------------------------------------------
@@ -255,6 +256,7 @@ class TrialLoop:
             inherited_cpu_s=progress.inherited_cpu_s,
             train_s=seconds["train"],
             train_cpu_s=seconds["train_cpu"],
+            data_wait_s=seconds[WAIT],
             eval_s=seconds["eval"],
             prepare_s=seconds["prepare"],
             checkpoint_s=seconds["checkpoint"],

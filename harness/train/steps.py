@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from harness.contracts.data import Split
 from harness.contracts.pipeline import Learner
 from harness.errors import NonFiniteError
+from harness.train.clocks import Clocks
 
 READ_EVERY = 50
 """Steps after which the losses are read: a diverged network trains on for so many at most."""
@@ -20,8 +22,9 @@ READ_EVERY = 50
 class Steps:
     """Steps of one learner. ``params`` may have ``precision``, ``grad_clip`` and ``micro_batch``."""
 
-    def __init__(self, learner: Learner, params: Any, device: torch.device) -> None:
-        self.learner, self.device = learner, device
+    def __init__(self, learner: Learner, params: Any, clocks: Clocks) -> None:
+        self.learner, self.device, self.clocks = learner, clocks.device, clocks
+        device = self.device
         self.size, self.clip = int(params.batch_size), float(getattr(params, "grad_clip", 0.0))
         self.micro = int(getattr(params, "micro_batch", 0)) or self.size
         self.dtype = autocast_dtype(getattr(params, "precision", "fp32"), device)
@@ -64,7 +67,9 @@ class Steps:
         losses = []
         for start in range(0, len(index), self.micro):
             part = index[start : start + self.micro]
+            begun = time.perf_counter()
             batch = train.batch(part).to(self.device)
+            self.clocks.waited(begun)
             with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
                 loss = self.learner.loss(batch)
             if len(part) != len(index):

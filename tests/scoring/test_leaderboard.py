@@ -549,3 +549,8 @@ def test_rows_order_changes_nothing() -> None:
         study="demo",
     )
     assert repr(plain) == repr(mixed)
+
+
+def test_a_cell_that_waits_for_its_data_says_so() -> None:
+    assert "waits for data" in codes(only(five(Tables(), data_wait_s=4.0)))
+    assert "waits for data" not in codes(only(five(Tables(), data_wait_s=0.4)))

@@ -269,3 +269,21 @@ def test_rows_read_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     pd.testing.assert_frame_equal(narrow, expected[["trial_id", "value"]])
     assert store.epochs("s", only={"metric": ["no such"]}).empty
     assert store.epochs("s", only={"trial_id": []}).empty
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_files_from_before_a_column_came_are_read_beside_new_ones(tmp_path: Path, compact: bool) -> None:
+    store = filled(tmp_path, range(2))
+    for table in ("trials", "epochs"):
+        old = tmp_path / table / "s" / f"{0:016x}-1.parquet"
+        without = pq.read_table(old, partitioning=None).drop_columns(["data_wait_s"])
+        old.write_bytes(tables.to_bytes(without))
+    store.commit(trial(5, data_wait_s=0.25), epochs())
+    if compact:
+        store.compact("s")
+    again = ResultStore(tmp_path)
+    waits = again.trials("s").set_index("number")["data_wait_s"]
+    assert waits.isna().tolist() == [True, True, False]
+    assert waits[5] == 0.25
+    assert len(again.epochs("s", ["epoch", "data_wait_s"])) == 6
+    assert again.problems == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.contracts import ArraySplit
 from harness.errors import NonFiniteError
+from harness.train.clocks import Clocks
 from harness.train.steps import READ_EVERY, Steps, autocast_dtype
 
 CPU = torch.device("cpu")
@@ -40,7 +42,7 @@ class Linear:
 
 
 def made(learner: Linear, **params: Any) -> Steps:
-    return Steps(learner, SimpleNamespace(**{"batch_size": 4, **params}), CPU)  # type: ignore[arg-type]
+    return Steps(learner, SimpleNamespace(**{"batch_size": 4, **params}), Clocks(CPU))  # type: ignore[arg-type]
 
 
 def split(count: int) -> ArraySplit:
@@ -142,3 +144,20 @@ def test_the_loss_scale_is_saved_and_restored() -> None:
     assert one.state()["_growth_tracker"] == 2
     assert plain.state() == {}
     plain.restore({})
+
+
+def test_waiting_for_batches_is_a_clock_of_its_own_within_training() -> None:
+    clocks = Clocks(CPU)
+    data = split(8)
+    whole = data.batch
+
+    def slow(index: Any) -> Any:
+        until = time.perf_counter() + 0.02
+        while time.perf_counter() < until:
+            pass
+        return whole(index)
+
+    data.batch = slow  # type: ignore[method-assign]
+    with clocks.running("train"):
+        Steps(Linear(), SimpleNamespace(batch_size=4), clocks).one_pass(data, np.arange(8), epoch=1)  # type: ignore[arg-type]
+    assert 0.04 <= clocks.seconds["data_wait"] <= clocks.seconds["train"]
