@@ -16,7 +16,7 @@ from harness.search.genetic import Nsga2Sampler
 from harness.search.history import History, Record
 from harness.search.models import ModelSampler
 from harness.search.sampler import AskContext, Sampler
-from harness.search.uniform import GridSampler, QmcSampler, RandomSampler
+from harness.search.uniform import GridSampler, RandomSampler
 from harness.space import Params, Point, Space
 from harness.studyfile.sampler_rules import objectives_rule
 from harness.studyfile.values import SearchPlan
@@ -101,9 +101,7 @@ class CellSearch:
         stored = self._history.get(number)
         if self._rule is None or (stored is not None and stored.state.final):
             return False
-        return pruners.judge(
-            self._rule, pending, self._history, epochs=self._plan.epochs, maximize=self._maximize
-        )
+        return pruners.judge(self._rule, pending, epochs=self._plan.epochs, maximize=self._maximize)
 
     def best(self, top: int) -> tuple[Record, ...]:
         """The best feasible COMPLETE records, best first; see :func:`harness.search.ranking.best`."""
@@ -124,8 +122,6 @@ class CellSearch:
                 return CmaesSampler(conditional_space, objectives, startup=startup, seed=self._seed)
             case "nsga2":
                 return Nsga2Sampler(conditional_space)
-            case "qmc":
-                return QmcSampler(conditional_space, self._seed)
             case "random":
                 return RandomSampler(conditional_space)
             case "grid":

@@ -58,7 +58,6 @@ class History:
         watch: Callable[[Record], None] | None = None,
     ) -> None:
         self._watch = watch
-        self._leader: Record | None = None
         self.conditional_space = conditional_space
         self.objectives = objectives
         self._records: dict[int, Record] = {}
@@ -87,8 +86,6 @@ class History:
             self._records[record.number] = record
             if self._watch is not None:
                 self._watch(record)
-            if record.state is State.COMPLETE or (old is not None and old.state is State.COMPLETE):
-                self._leader = None
         self._ordered = self._fitting = None
 
     def explored(self, params: Params) -> bool:
@@ -123,13 +120,6 @@ class History:
             -value if objective.maximize else value
             for value, objective in zip(record.values, self.objectives, strict=True)
         )
-
-    def leader(self) -> Record | None:
-        """The best feasible COMPLETE record by the first objective, the earliest of equals."""
-        if self._leader is None:
-            complete = (one for one in self.ordered if one.state is State.COMPLETE and one.feasible)
-            self._leader = min(complete, key=lambda record: self.losses(record)[0], default=None)
-        return self._leader
 
     def _index(self, record: Record, old: Record | None) -> None:
         number = record.number

@@ -14,11 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from scipy.stats import wilcoxon
-
 from harness.ids import derive_seed
-from harness.search.history import History, LearningCurve, Record
+from harness.search.history import LearningCurve, Record
 from harness.search.losses import LossIndex, running_best
 from harness.studyfile.values import PrunerName
 from harness.trial import State
@@ -27,8 +24,6 @@ HALVING_FACTOR = 4
 HYPERBAND_FACTOR = 3
 MEDIAN_TRIALS = 5  # COMPLETE trials before the median says anything
 WARMUP_EPOCHS = 1  # the median never stops a trial at its first epoch
-WILCOXON_P = 0.1
-WILCOXON_EPOCHS = 2  # pairs before the test says anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +51,17 @@ class Rule(Protocol):
     def update(self, record: Record) -> None:
         """See a record that is new or has changed."""
 
-    def stops(self, candidate: Candidate, history: History) -> bool:
+    def stops(self, candidate: Candidate) -> bool:
         """Whether to stop a trial now."""
 
 
-def judge(rule: Rule, record: Record, history: History, *, epochs: int, maximize: bool) -> bool:
+def judge(rule: Rule, record: Record, *, epochs: int, maximize: bool) -> bool:
     """Whether to stop a trial now. ``record`` holds its curve so far, ``epochs`` the planned length."""
     curve = tuple(item for item in sorted(record.curve) if math.isfinite(item[1]))
     if not curve or curve[-1][0] >= epochs:
         return False
     best = running_best(curve, -1.0 if maximize else 1.0)
-    return rule.stops(Candidate(record.number, curve, best), history)
+    return rule.stops(Candidate(record.number, curve, best))
 
 
 def rule(name: PrunerName, *, epochs: int, seed: int, maximize: bool) -> Rule | None:
@@ -77,8 +72,6 @@ def rule(name: PrunerName, *, epochs: int, seed: int, maximize: bool) -> Rule | 
         return Halving(epochs, HYPERBAND_FACTOR, Brackets(epochs, seed), maximize=maximize)
     if name == "median":
         return Median(epochs, maximize=maximize)
-    if name == "wilcoxon":
-        return Wilcoxon(maximize=maximize)
     return None
 
 
@@ -129,7 +122,7 @@ class Halving:
     def _group(self, record: Record) -> int | None:
         return None if record.state is State.FAILED else self._bracket_of(record.number)
 
-    def stops(self, candidate: Candidate, history: History) -> bool:
+    def stops(self, candidate: Candidate) -> bool:
         """Whether a rung that the trial has just reached is too high for it."""
         bracket = self._bracket_of(candidate.number)
         for rung in self._rungs[bracket:]:
@@ -171,7 +164,7 @@ class Median:
             self._complete.discard(record.number)
         self._index.update(record)
 
-    def stops(self, candidate: Candidate, history: History) -> bool:
+    def stops(self, candidate: Candidate) -> bool:
         """Whether the best value so far lies behind the median."""
         epoch = candidate.epoch
         others = len(self._complete) - (candidate.number in self._complete)
@@ -187,32 +180,3 @@ class Median:
 
 def _complete_group(record: Record) -> int | None:
     return 0 if record.state is State.COMPLETE else None
-
-
-class Wilcoxon:
-    """Stop a trial whose values are below the best trial's, epoch by epoch (signed-rank test, p < 0.1).
-
-    As in Optuna, a trial whose own mean is no worse than the best trial's goes on whatever the test says.
-    """
-
-    def __init__(self, *, maximize: bool) -> None:
-        self._sign = -1.0 if maximize else 1.0
-
-    def update(self, record: Record) -> None:
-        """Nothing: the best trial is the history's to know."""
-
-    def stops(self, candidate: Candidate, history: History) -> bool:
-        """Whether the test says that the trial lies behind the best."""
-        leader = history.leader()
-        if leader is None or leader.number == candidate.number:
-            return False
-        sign = self._sign
-        theirs = {epoch: sign * value for epoch, value in leader.curve}
-        mine = [sign * value for _, value in candidate.curve]
-        differences = [sign * value - theirs[epoch] for epoch, value in candidate.curve if epoch in theirs]
-        if len(differences) < max(2, WILCOXON_EPOCHS):
-            return False
-        if np.mean(list(theirs.values())) >= np.mean(mine):
-            return False
-        test = wilcoxon(differences, alternative="greater", zero_method="zsplit")
-        return bool(test.pvalue < WILCOXON_P)

@@ -1,14 +1,12 @@
-"""Samplers that learn nothing: random, quasi-random and grid."""
+"""Samplers that learn nothing: random and grid."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.stats import qmc
 
 from harness.errors import HarnessError
-from harness.ids import derive_seed
 from harness.search.conditional_space import ConditionalSpace
 from harness.search.history import History
 from harness.search.sampler import AskContext
@@ -25,28 +23,6 @@ class RandomSampler:
     def propose(self, history: History, context: AskContext) -> Point:
         """A uniform point from the answer's own seed."""
         return self._conditional_space.draw(context.rng())
-
-
-class QmcSampler:
-    """Scrambled Sobol points; the number of the trial is the index in the sequence.
-
-    Every parameter has an axis of its own, whether it exists or not. A second try for one number is a uniform
-    point.
-    """
-
-    def __init__(self, conditional_space: ConditionalSpace, seed: int) -> None:
-        self._conditional_space = conditional_space
-        self._seed = derive_seed(seed, "qmc")
-        self._units = np.empty((0, len(conditional_space.parameters)))
-
-    def propose(self, history: History, context: AskContext) -> Point:
-        """The point of the sequence with the index ``asking.number``."""
-        if context.retry or not self._conditional_space.parameters:
-            return self._conditional_space.draw(context.rng())
-        if context.number >= len(self._units):
-            engine = qmc.Sobol(len(self._conditional_space.parameters), scramble=True, rng=self._seed)
-            self._units = engine.random_base2(max(6, context.number.bit_length()))
-        return self._conditional_space.fill(self._units[context.number])
 
 
 class GridSampler:

@@ -22,7 +22,7 @@ def objectives_rule(search: SearchPlan, objectives: Sequence[Objective]) -> Brok
         return None
     names = f"the study has {len(objectives)} ({', '.join(objective.metric for objective in objectives)})"
     if search.sampler in _ONE_OBJECTIVE:
-        remedy = "Use nsga2, tpe, gp, qmc or random, or one objective."
+        remedy = "Use nsga2, tpe, gp or random, or one objective."
         return "sampler", f"{search.sampler} optimises one objective, {names}. {remedy}"
     if search.pruner != "none":
         return (

@@ -8,9 +8,9 @@ from typing import Literal
 from harness.space import Scalar, Space
 from harness.trial import DatasetRef, Objective, Phase, Resources
 
-SamplerName = Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid"]
+SamplerName = Literal["tpe", "gp", "cmaes", "nsga2", "random", "grid"]
 EngineName = Literal["local", "ray", "tune"]
-PrunerName = Literal["hyperband", "halving", "median", "wilcoxon", "none"]
+PrunerName = Literal["hyperband", "halving", "median", "none"]
 Items = tuple[tuple[str, Scalar], ...]
 TRIVIAL = ("persistence", "window-mean", "train-mean", "nlinear-ridge")
 """Pipelines of trivial forecasts: no board of forecasts without them."""

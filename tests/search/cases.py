@@ -42,8 +42,8 @@ FINITE = Space(
 )
 FINITE_SIZE = 3 + 3 * 4
 FIXED: Params = {"neuron": "lif", "batch": 32}
-SINGLE_SAMPLERS: tuple[SamplerName, ...] = ("tpe", "gp", "cmaes", "nsga2", "qmc", "random")
-SEVERAL_SAMPLERS: tuple[SamplerName, ...] = ("tpe", "gp", "nsga2", "qmc", "random")
+SINGLE_SAMPLERS: tuple[SamplerName, ...] = ("tpe", "gp", "cmaes", "nsga2", "random")
+SEVERAL_SAMPLERS: tuple[SamplerName, ...] = ("tpe", "gp", "nsga2", "random")
 
 
 def cell(

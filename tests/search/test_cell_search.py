@@ -159,7 +159,7 @@ class TestErrors:
         with pytest.raises(HarnessError, match=rf"search.sampler: {sampler} optimises one objective"):
             cell(FINITE, sampler, objectives=TWO)
 
-    @pytest.mark.parametrize("pruner", ["hyperband", "halving", "median", "wilcoxon"])
+    @pytest.mark.parametrize("pruner", ["hyperband", "halving", "median"])
     def test_no_pruner_with_several_objectives(self, pruner: PrunerName) -> None:
         with pytest.raises(HarnessError, match="pruner: none"):
             cell(pruner=pruner, objectives=TWO)
@@ -197,6 +197,6 @@ def test_global_random_state_is_not_touched() -> None:
     """No sampler draws from numpy's global generator."""
     np.random.seed(3)  # noqa: NPY002
     before = np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002
-    for sampler in ("tpe", "cmaes", "nsga2", "qmc", "random"):
+    for sampler in ("tpe", "cmaes", "nsga2", "random"):
         run(cell(sampler=sampler), 12)
     assert (np.random.get_state(legacy=False)["state"]["key"] == before).all()  # noqa: NPY002
