@@ -51,7 +51,9 @@ class ToyParams(ParamsModel):
     batch_size: int = param(4, "samples a step", low=1)
     lr: float = param(0.1, "learning rate", low=1e-6, high=1e9, log=True)
     width: int = param(2, "hidden units", low=1, high=64)
-    mode: Literal["ok", "raise", "nan", "slow", "die", "oom", "diverge"] = param("ok", "how trials misbehave")
+    mode: Literal["ok", "raise", "nan", "slow", "die", "oom", "diverge", "silent"] = param(
+        "ok", "how trials misbehave"
+    )
     marker: str = param("", "a file: 'die' kills its worker only while the file does not exist")
     pause_s: float = param(0.0, "seconds an epoch sleeps", unit="s", low=0.0)
     pretrain_epochs: int = param(0, "epochs of a shared first stage", low=0)
@@ -74,6 +76,8 @@ class ToyLearner(Learner):
         """Logits (B, 2)."""
         assert isinstance(batch.x, Tensor)
         output: Tensor = self.model(batch.x)
+        if self.job.params.mode == "silent":  # the first layer is out of reach
+            output = self.model[3](self.model[:3](batch.x).detach())
         diverged = self.job.params.mode == "diverge" and not self.model.training
         return output * float("nan") if diverged else output
 
@@ -86,7 +90,7 @@ class ToyLearner(Learner):
         """Misbehave in the second epoch."""
         params = self.job.params
         time.sleep(params.pause_s)
-        if epoch != 1 or params.mode in ("ok", "nan", "diverge"):
+        if epoch != 1 or params.mode in ("ok", "nan", "diverge", "silent"):
             return
         if params.mode == "raise":
             raise RuntimeError("a toy broke")

@@ -189,6 +189,10 @@ class Pipeline(ABC):
         """The paper's own configuration for a data set, None if no paper has one."""
         return None
 
+    def remarks(self, params: Any) -> tuple[str, ...]:
+        """What a plan has to say of a configuration that is allowed and that a reader may not expect."""
+        return ()
+
     def constraints(self, params: Any) -> tuple[float, ...]:
         """Values that must be <= 0 for a configuration to be feasible, e.g. stability; () by default."""
         return ()

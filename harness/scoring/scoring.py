@@ -146,6 +146,7 @@ def time_warnings(timing: Timing) -> tuple[RowWarning, ...]:
 def state_warnings(table: Table, data: CellRows, n: int) -> list[RowWarning]:
     """What to say about how far a cell has come."""
     found = [] if data.feasible else [warnings.INFEASIBLE]
+    found += warnings.no_gradient(parse(text, {}) for text in data.scored["metadata"])
     if table.provisional:
         return [*found, *([warnings.PROVISIONAL] if n else [])]
     if not data.final:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from harness.scoring.values import RowWarning
 
 FAILED = RowWarning(
@@ -37,3 +40,15 @@ STARVED = RowWarning(
 )
 INFEASIBLE = RowWarning("infeasible", "No finished search trial keeps the study's limits.")
 PROVISIONAL = RowWarning("provisional", "Best search trial on validation, one seed: not a result.")
+
+
+def no_gradient(metadata: Iterable[Mapping[str, Any]]) -> list[RowWarning]:
+    """What the first steps of a cell's trials said of parameters that do not learn, by stage."""
+    found: dict[str, RowWarning] = {}
+    for stages in (one.get("no_gradient") for one in metadata):
+        for stage, said in (stages if isinstance(stages, Mapping) else {}).items():
+            if isinstance(said, Mapping) and {"without", "of", "first"} <= set(said):
+                trains = f"{int(said['of']) - int(said['without'])} of {int(said['of'])} tensors"
+                text = f"Only {trains} get a gradient in stage '{stage}' (not: {said['first']})."
+                found.setdefault(stage, RowWarning("no gradient", text))
+    return list(found.values())

@@ -10,7 +10,7 @@ from harness.contracts.params import ParamInfo
 from harness.space import Conditions, Parameter, Scalar
 from harness.studyfile.costs import PastCosts
 from harness.studyfile.scalars import echo
-from harness.studyfile.stages import StagePlan, stage_plans
+from harness.studyfile.stages import StagePlan, first_values, stage_plans
 from harness.studyfile.values import TRIVIAL, Cell, Items, StudySpec
 from harness.trial import Phase
 
@@ -148,9 +148,15 @@ def _cell(spec: StudySpec, cell: Cell, epoch_s: float | None) -> CellPlan:
         start=tuple(_point(point) for point in cell.start),
         phases=phases,
         points=cell.space.size,
-        notes=cell.notes,
+        notes=(*cell.notes, *_remarks(cell)),
         seconds=None if epoch_s is None else epoch_s * epochs,
     )
+
+
+def _remarks(cell: Cell) -> tuple[str, ...]:
+    """What the pipeline says of the first trial's configuration."""
+    kind = registry.pipeline(cell.pipeline)
+    return kind().remarks(kind.build_params(first_values(cell)))
 
 
 def _infos(cell: Cell) -> dict[str, ParamInfo]:

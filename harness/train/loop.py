@@ -20,6 +20,7 @@ from harness.train.access import Access
 from harness.train.clocks import WAIT, Clocks
 from harness.train.evaluate import TIMESTEPS, evaluate
 from harness.train.forecast_metrics import BY_VARIATE
+from harness.train.gradients import NO_GRADIENT
 from harness.train.progress import Progress
 from harness.train.stages import adopt, publish
 from harness.train.steps import Steps
@@ -144,7 +145,11 @@ class TrialLoop:
         if self.learner.fit(train):
             return None
         order = np.random.default_rng(derive_seed(self.spec.seed, "order", stage.name, epoch))
-        return self.steps.one_pass(train, order.permutation(len(train)), epoch=self.progress.done + 1)
+        index, look = order.permutation(len(train)), self.progress.epoch == 0
+        loss = self.steps.one_pass(train, index, epoch=self.progress.done + 1, look=look)
+        if look and self.steps.silent is not None and self.steps.silent.without:
+            self.progress.no_gradient[stage.name] = self.steps.silent.record()
+        return loss
 
     def _legacy(self, stage: Stage) -> Rows:
         """Test metrics of an epoch under names nothing may select by; the final phase only, if asked for."""
@@ -276,6 +281,7 @@ class TrialLoop:
             "timesteps": self.progress.timesteps,
             "splits": {"train": train.digest, "valid": valid.digest},
             "data": self.data_metadata,
+            **({NO_GRADIENT: self.progress.no_gradient} if self.progress.no_gradient else {}),
             **{
                 name: at_best.get(name)
                 for name in COSTS

@@ -32,6 +32,7 @@ class Progress:
     best_costs: dict[str, float] = field(default_factory=dict)
     best_state: dict[str, Any] | None = None
     timesteps: float | None = None
+    no_gradient: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def state(self) -> dict[str, Any]:
         """Plain values and tensors for a checkpoint."""

@@ -14,6 +14,7 @@ from harness.contracts.data import Split
 from harness.contracts.pipeline import Learner
 from harness.errors import NonFiniteError
 from harness.train.clocks import Clocks
+from harness.train.gradients import Silent, silent
 
 READ_EVERY = 50
 """Steps after which the losses are read: a diverged network trains on for so many at most."""
@@ -28,6 +29,7 @@ class Steps:
         self.size, self.clip = int(params.batch_size), float(getattr(params, "grad_clip", 0.0))
         self.micro = int(getattr(params, "micro_batch", 0)) or self.size
         self.dtype = autocast_dtype(getattr(params, "precision", "fp32"), device)
+        self.silent: Silent | None = None
         scaled = self.dtype is torch.float16
         self.scaler = torch.amp.GradScaler(device.type) if scaled else None
 
@@ -40,9 +42,10 @@ class Steps:
         if self.scaler is not None:
             self.scaler.load_state_dict(state)
 
-    def one_pass(self, train: Split, index: NDArray[np.int64], *, epoch: int) -> float:
+    def one_pass(self, train: Split, index: NDArray[np.int64], *, epoch: int, look: bool = False) -> float:
         """Train on the samples ``index`` (N,) in that order; the mean loss.
 
+        ``look``: ``silent`` says afterwards which parameters got no gradient in the first step.
         Raises NonFiniteError that names the step whose loss was not finite, at most ``READ_EVERY`` steps
         later: what these steps made of the network is thrown away with the trial.
         """
@@ -51,7 +54,7 @@ class Steps:
         starts = range(0, len(index), self.size)
         for step, start in enumerate(starts, 1):
             chosen = index[start : start + self.size]
-            loss = self._step(train, chosen)
+            loss = self._step(train, chosen, look=look and step == 1)
             total += loss * len(chosen)
             unread.append(loss)
             if len(unread) == READ_EVERY or step == len(starts):
@@ -59,7 +62,7 @@ class Steps:
                 unread.clear()
         return float(total) / len(index)
 
-    def _step(self, train: Split, index: NDArray[np.int64]) -> Tensor:
+    def _step(self, train: Split, index: NDArray[np.int64], *, look: bool = False) -> Tensor:
         """One update by the mean loss over ``index``, in parts of ``micro_batch`` samples."""
         optimizers = self.learner.optimizers
         for optimizer in optimizers:
@@ -76,6 +79,8 @@ class Steps:
                 loss = loss * (len(part) / len(index))
             (loss if self.scaler is None else self.scaler.scale(loss)).backward()
             losses.append(loss.detach())
+        if look:
+            self.silent = silent(self.learner)
         self._update()
         self.learner.after_step()
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum()

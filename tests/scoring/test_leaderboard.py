@@ -554,3 +554,12 @@ def test_rows_order_changes_nothing() -> None:
 def test_a_cell_that_waits_for_its_data_says_so() -> None:
     assert "waits for data" in codes(only(five(Tables(), data_wait_s=4.0)))
     assert "waits for data" not in codes(only(five(Tables(), data_wait_s=0.4)))
+
+
+def test_a_cell_whose_parameters_get_no_gradient_says_so() -> None:
+    silent = {"lif": {"without": 99, "of": 101, "first": "conv.weight"}}
+    row = only(five(Tables(), metadata={"no_gradient": silent}))
+    assert [w.text for w in row.warnings if w.code == "no gradient"] == [
+        "Only 2 of 101 tensors get a gradient in stage 'lif' (not: conv.weight)."
+    ]
+    assert codes(only(five(Tables(), metadata={"no_gradient": 3}))) == set()

@@ -196,3 +196,13 @@ def test_an_unmeasured_objective_is_named(tmp_path: Path) -> None:
     assert end is not None
     assert end.reason == "misfit"
     assert "Measured: accuracy" in end.detail
+
+
+def test_parameters_without_a_gradient_are_named_by_stage_and_survive_a_restart(tmp_path: Path) -> None:
+    _, end = run(make_task(tmp_path, mode="silent"), 3)
+    _, end = run(replace(make_task(tmp_path, mode="silent"), attempt=2))
+    assert end is not None
+    assert end.metadata["no_gradient"] == {"train": {"without": 2, "of": 4, "first": "0.weight"}}
+    _, fine = run(make_task(tmp_path / "b"))
+    assert fine is not None
+    assert "no_gradient" not in fine.metadata

@@ -32,6 +32,28 @@ def incompatible(card: DatasetCard) -> str | None:
     return None
 
 
+def remarks(params: Any) -> tuple[str, ...]:
+    """That a network of two neurons in a row does not learn through the second one, where it does not.
+
+    Its input is 0 or 1 and so is its potential, where spikes reset it to 0; a rectangle that ends there has
+    no gradient. So it is in the released code of ES-ImageNet.
+    """
+    neuron = params.neuron
+    if not params.network.name.endswith("-es") or neuron.name not in ("lif", "plif", "if"):
+        return ()
+    if neuron.constant("surrogate.name", "") != "rect":
+        return ()
+    threshold, width = (float(neuron.constant(f)) for f in ("v_threshold", "surrogate.width"))
+    gain = 1.0 / float(neuron.constant("tau", 1.0)) if neuron.constant("decay_input", False) else 1.0
+    if abs(0.0 - threshold) < width or abs(gain - threshold) < width:
+        return ()
+    return (
+        f"{params.network.name} has two neurons in a row: the second one's potential is 0 or {gain:g}, where "
+        f"a rectangle of width {width:g} about {threshold:g} has no gradient, so little but the classifier "
+        "learns in spiking stages (as released); another width or surrogate trains all.",
+    )
+
+
 def check_views(augment: Augment, card: DatasetCard) -> None:
     """Raises IncompatibleError where data have no pixels to move or the shift would leave none."""
     if augment.off:

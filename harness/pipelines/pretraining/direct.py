@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.contracts import DatasetCard, Job, Learner, NeuronSpec, Pipeline, Stage
-from harness.pipelines.pretraining._network import NetworkLearner, incompatible
+from harness.pipelines.pretraining._network import NetworkLearner, incompatible, remarks
 from harness.pipelines.pretraining._params import SpikingParams
 from harness.pipelines.pretraining._published import Settings, published
 
@@ -45,6 +45,10 @@ class Direct(Pipeline):
     def stages(self, params: Any, epochs: int, seed: int) -> tuple[Stage, ...]:
         """One stage."""
         return (Stage("train", epochs),)
+
+    def remarks(self, params: Any) -> tuple[str, ...]:
+        """Two neurons in a row that do not learn."""
+        return remarks(params)
 
     def learner(self, job: Job) -> Learner:
         """A new network."""

@@ -31,7 +31,7 @@ from harness.models.encoders import time_major
 from harness.models.network import switch, transfer
 from harness.neurons.analog import LeakyReLU, ReLU, ReLUParams
 from harness.neurons.liaf import LIAF, LIAFParams
-from harness.pipelines.pretraining._network import SEQUENCES, NetworkLearner, incompatible
+from harness.pipelines.pretraining._network import SEQUENCES, NetworkLearner, incompatible, remarks
 from harness.pipelines.pretraining._params import (
     AugmentParams,
     OptimizerParams,
@@ -245,6 +245,10 @@ class PipeD(Pipeline):
             Stage(LIAF_STAGE, params.liaf.epochs, selects=False),
             Stage(LIF_STAGE, epochs),
         )
+
+    def remarks(self, params: Any) -> tuple[str, ...]:
+        """Two neurons in a row that do not learn."""
+        return remarks(params)
 
     def learner(self, job: Job) -> Learner:
         """A new network."""
