@@ -245,11 +245,13 @@ def _spread(rows: pd.DataFrame) -> pd.DataFrame:
     """Maps as columns of their own (``params.optimizer.lr``), lists as text: what CSV can hold."""
     import pandas as pd
 
+    from harness.report.formatting import natural
+
     found: dict[str, pd.Series] = {}
     for name, values in rows.items():
         held = [value for value in values if isinstance(value, (dict, list))]
         keys = dict.fromkeys(key for value in held if isinstance(value, dict) for key in value)
-        for key in keys:
+        for key in sorted(keys, key=natural):
             one = [value.get(key) if isinstance(value, dict) else None for value in values]
             found[f"{name}.{key}"] = pd.Series(map(_plain_text, one), index=rows.index, dtype=object)
         if not keys:

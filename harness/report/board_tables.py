@@ -20,7 +20,7 @@ from harness.scoring import warnings
 from harness.scoring.cell_rows import FORECAST_METRICS
 from harness.scoring.families import FAMILY
 from harness.scoring.hardware import CPU_CLOCK
-from harness.scoring.stats import Summary
+from harness.scoring.stats import Difference, Summary
 from harness.scoring.values import Budget, Group, PublishedRow, Row
 
 TIME_WARNINGS = {
@@ -60,7 +60,7 @@ def title(group: Group) -> str:
     """``digits (revision 1): test accuracy, higher is better``."""
     revision = f" (revision {group.revision})" if group.revision else ""
     direction = "higher" if group.maximize else "lower"
-    return f"{group.dataset}{revision}: {group.split} {group.metric}, {direction} is better"
+    return f"{group.name}{revision}: {group.split} {group.metric}, {direction} is better"
 
 
 def scores(group: Group) -> BoardTable:
@@ -77,7 +77,7 @@ def scores(group: Group) -> BoardTable:
         own = (
             rank(row.rank),
             row.label,
-            score(row.score, group.scale, digits),
+            score(row.score, group.scale, digits, constant="" if row.trained else "deterministic"),
             fixed(row.worst * group.scale, digits),
             n,
         )
@@ -95,8 +95,9 @@ def scores(group: Group) -> BoardTable:
 
 
 def training(group: Group) -> BoardTable:
-    """Median training time to the best epoch and of the whole run, with and without pretraining."""
+    """Median training time to the best epoch and of the whole run, with and without pretraining, by rank."""
     timed = [(row, row.times) for row in group.rows if row.times is not None]
+    timed.sort(key=lambda pair: pair[1].rank or (len(timed) + 1, 0))
     divisor, unit = time_unit(times.total.median for _, times in timed)
     both = any(times.total != times.total_snn for _, times in timed)
     rows = []
@@ -123,17 +124,18 @@ def targets(group: Group) -> BoardTable:
     ]
     divisor, unit = time_unit(value for t, _ in found for value in (t.total, t.snn))
     both = any(t.total != t.snn or t.ratio != t.ratio_snn for t, _ in found)
+    compared = any(t.ratio is not None for t, _ in found)
     rows = []
     for t, row in found:
         times = [significant(value / divisor) for value in (t.total, t.snn)[: 1 + both]]
         times.append(f"{t.reached}/{t.n}")
-        if group.baseline is not None:
+        if compared:
             own = row.cell == group.baseline
             times += ["baseline" if own else ratio(r) for r in (t.ratio, t.ratio_snn)[: 1 + both]]
         rows.append((fixed(t.target * group.scale, 2) + group.unit, row.label, *times))
     headers = ["target", "cell", "time", *(["SNN only"] if both else []), "reached"]
-    if group.baseline is not None:
-        headers += ["ratio to baseline (95 %)", *(["SNN only"] if both else [])]
+    if compared:
+        headers += ["ratio to baseline (interval)", *(["SNN only"] if both else [])]
     return BoardTable(
         f"Time to target on validation ({_clock(group, unit)}, median over seeds)",
         tuple(headers),
@@ -178,13 +180,21 @@ def pairs(group: Group, compact: bool = False) -> BoardTable:
         sign = -1.0 if d.a == pivot else 1.0
         first, second = (d.b, d.a) if d.a == pivot else (d.a, d.b)
         gap = Summary(d.n, sign * d.mean, math.nan, d.half)
-        p = DASH if math.isnan(d.p_holm) else ("< 0.001" if d.p_holm < 0.001 else fixed(d.p_holm, 3))
-        verdict = "separated" if d.separated else "tie"
-        how = "paired" if d.paired else "Welch"
         name = f"{labels[first]} minus {labels[second]}"
-        rows.append((name, score(gap, group.scale), str(d.n), how, p, verdict))
+        constant = f"in all {d.n}" if d.paired else "no spread"
+        rows.append((name, score(gap, group.scale, constant=constant), str(d.n), *_verdict(d)))
     headers = ("difference", f"mean{unit}", "seeds", "test", "p (Holm)", "at 5 %")
     return BoardTable("Paired differences (95 % interval)", headers, "lrrlrl", tuple(rows), main=False)
+
+
+def _verdict(d: Difference) -> tuple[str, str, str]:
+    """The test, its p, and what both allow to say."""
+    if d.exact:
+        return "none needed", DASH, "differ" if d.separated else "equal"
+    if math.isnan(d.p_holm):
+        return "none", DASH, "too few seeds"
+    p = "< 0.001" if d.p_holm < 0.001 else fixed(d.p_holm, 3)
+    return "paired" if d.paired else "Welch", p, "separated" if d.separated else "not separated"
 
 
 def front(group: Group) -> BoardTable:
@@ -212,7 +222,7 @@ def published(group: Group, limit: int | None) -> BoardTable:
     more = f"; {rest} more in the report" if rest else ""
     headers = ("method", "horizon", "metric", "value", "seeds", "epoch selected on", "provenance", "source")
     return BoardTable(
-        f"Published numbers on {group.dataset}, not ranked with ours{more}",
+        f"Published numbers on {group.name}, not ranked with ours{more}",
         (*headers, *(("note",) if notes else ())),
         "lrlrrlll" + "l" * notes,
         rows,
@@ -244,7 +254,14 @@ def _metric_column(group: Group, name: str, found: list[Summary | None]) -> tupl
     """Header and texts of a further metric; accuracies in percent like the main one."""
     scale = group.scale if "accuracy" in name else 1.0
     digits = score_digits([s for s in found if s is not None], scale)
-    texts = [DASH if s is None or s.n == 0 else score(s, scale, digits) for s in found]
+    texts = [
+        DASH
+        if s is None or s.n == 0
+        else score(s, scale, digits)
+        if s.half > 0
+        else fixed(s.mean * scale, digits)
+        for s in found
+    ]
     spoken = name.replace("legacy_best_test_", "legacy, best test epoch: ").replace("last_", "last epoch: ")
     return (f"{spoken} (%)" if scale == 100 else spoken), texts
 

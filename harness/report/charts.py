@@ -71,7 +71,7 @@ def _draw_lines(lines: LineSet) -> Figure:
         axis.xaxis.set_major_locator(MaxNLocator(6))
     axis.set_xlabel(lines.x_name or "value")
     axis.set_ylabel(f"{lines.split} {axis_name(lines.y_name, lines.scale)}")
-    title(figure, lines.dataset, lines.note or ("mean and 95 % interval over seeds" if seeds else ""))
+    title(figure, lines.name, lines.note or ("mean and 95 % interval over seeds" if seeds else ""))
     legend_below(figure, axis)
     return figure
 
@@ -89,7 +89,7 @@ def _draw_histogram(lines: LineSet) -> Figure:
     axis.set_ylabel("mean count over seeds" if _counts(lines) else "mean share over seeds")
     axis.set_ylim(bottom=0)
     name = lines.y_name.replace("_", " ").replace("/", " of ", 1)
-    figure.suptitle(f"{lines.dataset}: {name}", fontsize=10)
+    figure.suptitle(f"{lines.name}: {name}", fontsize=10)
     legend_below(figure, axis)
     return figure
 

@@ -43,7 +43,7 @@ def _each(
     sets = [one for one in sets if one.curves]
     found: list[Path] = []
     for one in sets:
-        end = "" if len(sets) == 1 else f"-{file_name(one.dataset)}"
+        end = "" if len(sets) == 1 else f"-{file_name(one.name)}"
         found += save(functools.partial(draw, one), Path(f"{path}{end}"))
     return found
 
@@ -68,7 +68,7 @@ def _draw_time_accuracy(curves: CurveSet) -> Figure:
         if curves.provisional
         else "median and range over seeds; marker: best epoch"
     )
-    title(figure, curves.dataset, what)
+    title(figure, curves.name, what)
     legend_below(figure, axes[0])
     return figure
 
@@ -106,7 +106,7 @@ def _draw_learning(curves: CurveSet) -> Figure:
     for axis in axes:
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    title(figure, curves.dataset, "median and range over seeds")
+    title(figure, curves.name, "median and range over seeds")
     legend_below(figure, axes[0])
     return figure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 
 from harness.scoring.stats import Ratio, Summary
@@ -28,14 +29,19 @@ def fixed(value: float, digits: int) -> str:
     return text.removeprefix("-") if float(text) == 0 else text
 
 
-def score(summary: Summary, scale: float, digits: int | None = None) -> str:
-    """``94.10 ± 0.46``; the mean alone for one seed, a dash for none, ``± 0`` where nothing varies."""
+def score(summary: Summary, scale: float, digits: int | None = None, *, constant: str = "") -> str:
+    """``94.10 ± 0.46``; the mean alone for one seed, a dash for none.
+
+    Where nothing varies there is no interval: it says ``constant``, or how many values are equal.
+    """
     if digits is None:
         digits = score_digits([summary], scale)
     mean = fixed(summary.mean * scale, digits)
     if math.isnan(summary.half):
         return mean
-    return f"{mean} ± {fixed(summary.half * scale, digits) if summary.half > 0 else 0}"
+    if not summary.half > 0:
+        return f"{mean} ({constant or f'all {summary.n} equal'})"
+    return f"{mean} ± {fixed(summary.half * scale, digits)}"
 
 
 def score_digits(summaries: Iterable[Summary], scale: float) -> int:
@@ -81,7 +87,35 @@ def quantity(value: float) -> str:
 
 
 def ratio(found: Ratio | None) -> str:
-    """``0.46 (0.41 to 0.52)``."""
+    """``0.46 (0.41 to 0.52)``; ``> 1.40; 2 of 3 reached`` where an end of the interval is open.
+
+    What the interval is of stands beside it: seeds that never reached a target leave one end open, or both.
+    """
     if found is None:
         return DASH
-    return f"{fixed(found.value, 2)} ({fixed(found.low, 2)} to {fixed(found.high, 2)})"
+    open_top, open_bottom = found.reached < found.n, found.base_reached < found.base_n
+    if not open_top and not open_bottom and math.isfinite(found.value):
+        if math.isnan(found.low):
+            return f"{_factor(found.value)} (one seed)"
+        if math.isfinite(found.high):
+            return f"{_factor(found.value)} ({_factor(found.low)} to {_factor(found.high)})"
+    own = f"{found.reached} of {found.n} reached" if open_top else ""
+    base = f"baseline {found.base_reached} of {found.base_n}" if open_bottom else ""
+    bound = ""
+    if not open_bottom and 0 < found.low < math.inf:
+        bound = f"> {_factor(found.low)}"
+    elif not open_top and 0 < found.high < math.inf:
+        bound = f"< {_factor(found.high)}"
+    return "; ".join(part for part in (bound, own, base) if part) or DASH
+
+
+def _factor(value: float) -> str:
+    """Two decimals where they say enough, else two or three digits."""
+    return f"{value:.2f}" if 0.1 <= value < 10 else significant(value, 2 if value < 1 else 3)
+
+
+def natural(text: str) -> tuple[tuple[int, str, str], ...]:
+    """A key that sorts numbers within text as numbers: ``param.2`` before ``param.10``."""
+    parts = re.split(r"([0-9]+)", text)
+    bare = [part.lstrip("0") if i % 2 else part for i, part in enumerate(parts)]
+    return tuple((len(b) if i % 2 else 0, b, parts[i]) for i, b in enumerate(bare))

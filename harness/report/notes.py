@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from harness.report.formatting import significant
 from harness.scoring.hardware import CPU_CLOCK
-from harness.scoring.values import Board, Group
+from harness.scoring.stats import LEVEL, median_level
+from harness.scoring.values import Board, Group, Readings
 
 
 def notes(board: Board, group: Group) -> tuple[str, ...]:
@@ -24,9 +25,14 @@ def notes(board: Board, group: Group) -> tuple[str, ...]:
 
 
 def _of_statistics(group: Group) -> Iterator[str]:
+    if group.name != group.dataset:
+        yield f"{group.name} is the data set {group.dataset}."
     if not group.provisional:
         yield "Mean ± half width of the 95 % t interval over final seeds; test is read in that phase only."
+        yield _test_reads(group.test_reads)
         yield "A rank range holds every rank that paired differences (Holm, 5 %) leave open."
+    if any(not row.trained and row.constant for row in group.rows):
+        yield "Deterministic: every seed gives the same forecast; two of them need no test."
     if not math.isnan(group.smallest_gap):
         few = group.scale == 100 and group.smallest_gap >= 1
         gap = "none, there are too few seeds" if few else _points(group, group.smallest_gap)
@@ -35,7 +41,17 @@ def _of_statistics(group: Group) -> Iterator[str]:
         yield f"The size of the test set alone leaves ± {_points(group, group.test_gap)} (95 %, binomial)."
 
 
+def _test_reads(found: Readings) -> str:
+    times = "once" if found.times == 1 else f"{found.times} times"
+    configs = "1 configuration" if found.configurations == 1 else f"{found.configurations} configurations"
+    more = ", ".join(f"{label} {count}" for label, count in found.repeated)
+    return f"Test has been read {times} so far in this study, for {configs}{f'; of {more}' if more else ''}."
+
+
 def _of_times(group: Group) -> Iterator[str]:
+    free = [row.label for row in group.rows if not row.trained]
+    if free:
+        yield f"Not trained (or in closed form): {', '.join(free)}: no time, no rank by it, no ratio."
     timed = [row.times for row in group.rows if row.times]
     if timed:
         clock = "CPU seconds inside the training clock" if group.clock == CPU_CLOCK else "training clock"
@@ -48,9 +64,16 @@ def _of_targets(group: Group) -> Iterator[str]:
     if not group.targets:
         return
     yield f"Target: {group.target_from}. Not reached counts as infinite."
-    ratios = [r for row in group.rows for t in row.targets for r in (t.ratio, t.ratio_snn) if r]
-    if any(r.value == 0 for r in ratios):
-        yield "A ratio of 0.00: the baseline's median seed never reached that target."
+    ratios = [t.ratio for row in group.rows for t in row.targets if t.ratio and row.cell != group.baseline]
+    counts = [min(r.n, r.base_n) for r in ratios]
+    if not counts:
+        return
+    if max(counts) > 1:
+        level = min(median_level(n) for n in counts if n > 1)
+        few = "" if level == LEVEL else f"; so few seeds cover at most {math.floor(100 * level)} % of cases"
+        yield f"Intervals of ratios: 95 % bootstrap over seeds{few}."
+    if any(r.reached < r.n or r.base_reached < r.base_n for r in ratios):
+        yield "Seeds that never reach a target leave an end of the interval open: > and < give the other end."
 
 
 def _of_columns(group: Group) -> Iterator[str]:

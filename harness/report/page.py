@@ -65,9 +65,10 @@ def write_figures(content: Content, folder: Path) -> list[Path]:
     found += learning_figure(content.curves, folder / "learning")
     for one in content.lines:
         draw = histogram_figure if is_histogram(one.y_name) else line_figure
-        found += draw(one, folder / file_name(one.dataset, one.y_name, one.x_name))
+        found += draw(one, folder / file_name(one.name, one.y_name, one.x_name))
+    names = {cell.name: file_name("importance", cell.short, cell.label) for cell in content.view.cells}
     for cell, values in content.importance.items():
-        found += importance_figure(values, folder / file_name("importance", cell), axis=CORRELATION)
+        found += importance_figure(values, folder / names[cell], axis=CORRELATION)
     return found
 
 

@@ -47,7 +47,7 @@ def render_page(content: Content, figures: Iterable[str] = ()) -> str:
         body.append(_group(content, group, drawn))
     for one in content.lines:
         name = f"{one.y_name.replace('_', ' ')} against {one.x_name or 'value'}"
-        body.append(f"<h3>{_e(one.dataset)}: {_e(name)}</h3>{_plot(plots.lines(one), drawn)}")
+        body.append(f"<h3>{_e(one.name)}: {_e(name)}</h3>{_plot(plots.lines(one), drawn)}")
     body.append(_search(content, drawn))
     body.append(_environment(content))
     plotting = json.dumps(drawn, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
@@ -79,8 +79,8 @@ def _head(content: Content, figures: Iterable[str]) -> str:
 
 def _group(content: Content, group: Group, drawn: list[plots.Plot]) -> str:
     board, made = content.board, board_tables(group)
-    curves = [c for c in content.curves if c.dataset == group.dataset and c.curves]
-    order = [cell.name for cell in content.view.cells if cell.place == group.dataset]
+    curves = [c for c in content.curves if c.name == group.name and c.curves]
+    order = [cell.name for cell in content.view.cells if cell.short == group.name]
     head = [f"<section><h2>{_e(title(group))}</h2>"]
     head += [f"<p class='banner'>{_e(note)}</p>" for note in group.notes]
     first, later = made[0], made[1:]
@@ -166,11 +166,11 @@ def _search(content: Content, drawn: list[plots.Plot]) -> str:
         found = [one for one in content.histories if one.cell in cells]
         if found:
             plot = plots.history(found, group.metric, group.scale)
-            parts.append(f"<h3>History on {_e(group.dataset)}</h3>" + _plot(plot, drawn))
+            parts.append(f"<h3>History on {_e(group.name)}</h3>" + _plot(plot, drawn))
     if content.importance:
         labels = {cell.name: cell.label for cell in content.view.cells}
-        places = {cell.place for cell in content.view.cells}
-        labels = labels if len(places) == 1 else {name: name for name in labels}
+        if len(content.board.groups) > 1:
+            labels = {cell.name: f"{cell.short}/{cell.label}" for cell in content.view.cells}
         plot = plots.importance(content.importance, labels, CORRELATION)
         parts.append("<h3>Parameter importance</h3>" + _plot(plot, drawn))
     return "\n".join(parts) + "</section>" if len(parts) > 1 else ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.guard import csv_text, one_line
 from harness.report.board_tables import BoardTable, board_tables
+from harness.report.formatting import natural
 from harness.report.notes import notes
 from harness.scoring.values import Board, Group, Row
 
@@ -32,8 +33,8 @@ _TEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
 LEAST = 5  # columns that stay however narrow the terminal is
 
 
-def _fitting(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> int:
-    """How many columns fit without a cell broken in two; words of headers may stand below each other."""
+def _fitting(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """The least widths of the columns that fit without a cell broken in two; words of headers may break."""
     least = [
         max([len(word) for word in header.split()] + [len(cells[i]) for cells in rows])
         for i, header in enumerate(headers)
@@ -41,7 +42,7 @@ def _fitting(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) 
     count = len(headers)
     while count > LEAST and sum(least[:count]) + 3 * count > width:
         count -= 1
-    return count
+    return least[:count]
 
 
 def render_terminal(board: Board, console: Console) -> None:
@@ -64,13 +65,16 @@ def render_terminal(board: Board, console: Console) -> None:
             )
             rows = list(_marked(board_table, "{} [{}]"))
             shown = _fitting(board_table.headers, rows, console.width)
-            for header, side in list(zip(board_table.headers, board_table.align, strict=True))[:shown]:
+            fits = sum(shown) + 3 * len(shown) <= console.width
+            for header, side, least in zip(board_table.headers, board_table.align, shown, strict=False):
                 justify: Literal["left", "right"] = "left" if side == "l" else "right"
-                table.add_column(Text(one_line(header)), justify=justify, overflow="fold")
+                table.add_column(
+                    Text(one_line(header)), justify=justify, overflow="fold", min_width=least * fits
+                )
             for cells in rows:
-                table.add_row(*(Text(one_line(cell)) for cell in cells[:shown]))
-            if shown < len(board_table.headers):
-                left = ", ".join(board_table.headers[shown:])
+                table.add_row(*(Text(one_line(cell)) for cell in cells[: len(shown)]))
+            if len(shown) < len(board_table.headers):
+                left = ", ".join(board_table.headers[len(shown) :])
                 table.caption = Text(f"left out, the terminal is narrow: {left}", justify="left")
             console.print(table)
         for line in _lines(board, group):
@@ -129,8 +133,14 @@ def _latex_table(board_table: BoardTable) -> str:
 
 def render_csv(board: Board) -> str:
     """One line a cell with every number unrounded, times in seconds, accuracies as stored."""
-    rows = [_record(board, group, row) for group, row in board.rows()]
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    parts = [_records(board, group, row) for group, row in board.rows()]
+    blocks = [
+        list(dict.fromkeys(name for row in block for name in row)) for block in zip(*parts, strict=True)
+    ]
+    for block in FAMILIES:
+        blocks[block].sort(key=natural)
+    names = [name for block in blocks for name in block]
+    rows = [{name: value for block in row for name, value in block.items()} for row in parts]
     out = io.StringIO()
     writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
     writer.writerow({name: _raw(name) for name in names})
@@ -138,9 +148,21 @@ def render_csv(board: Board) -> str:
     return out.getvalue()
 
 
+FAMILIES = (1, 3)  # of the blocks of a record: further metrics, targets
+Records = tuple[dict[str, object], ...]
+
+
+def _records(board: Board, group: Group, row: Row) -> Records:
+    """One line in blocks, which stand in this order whatever rows have of them."""
+    metrics: dict[str, object] = {}
+    for name, summary in row.metrics:
+        metrics |= {f"{name}.mean": summary.mean, f"{name}.half_95": summary.half}
+    return _record(board, group, row), metrics, _time_record(row), _target_record(row), _cost_record(row)
+
+
 def _record(board: Board, group: Group, row: Row) -> dict[str, object]:
     low, high = row.rank or ("", "")
-    found: dict[str, object] = {
+    return {
         "study": board.study,
         "scoring_version": board.scoring,
         "dataset": group.dataset,
@@ -163,10 +185,9 @@ def _record(board: Board, group: Group, row: Row) -> dict[str, object]:
         "worst": row.worst,
         "seeds": ";".join(str(s.seed) for s in row.seeds),
         "values": ";".join(str(_raw(s.value)) for s in row.seeds),
+        "trained": row.trained,
+        "test_reads": group.test_reads.times,
     }
-    for name, summary in row.metrics:
-        found |= {f"{name}.mean": summary.mean, f"{name}.half_95": summary.half}
-    return found | _time_record(row) | _cost_record(row)
 
 
 def _time_record(row: Row) -> dict[str, object]:
@@ -178,6 +199,11 @@ def _time_record(row: Row) -> dict[str, object]:
             name = name.replace("_snn", "_without_pretrain")
             found |= {f"{name}_s": spread.median, f"{name}_low_s": spread.low, f"{name}_high_s": spread.high}
         found["stages_s"] = ";".join(f"{name}={value!r}" for name, value in row.times.stages)
+    return found
+
+
+def _target_record(row: Row) -> dict[str, object]:
+    found: dict[str, object] = {}
     for i, target in enumerate(row.targets, start=1):
         p = f"target{i}"
         found |= {p: target.target, f"{p}.s": target.total, f"{p}.without_pretrain_s": target.snn}

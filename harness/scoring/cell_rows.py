@@ -14,6 +14,7 @@ from harness.scoring import stats
 from harness.scoring.stats import Summary
 from harness.scoring.tables import KEY, CellInfo, StudyView, number, parse
 from harness.scoring.values import Budget, Cost, ParetoPoint, SeedScore
+from harness.studyfile.values import TRIVIAL
 
 FORECAST_METRICS = ("r2", "rse", "mae", "mse")
 ERRORS = ("loss", "rse", "mae", "mse")
@@ -35,6 +36,12 @@ class CellRows:
     feasible: bool
     budget: Budget
     curves: pd.DataFrame
+
+    @property
+    def trained(self) -> bool:
+        """Whether training took place: not of forecasts that cost nothing, nor without any parameter."""
+        counts = pd.to_numeric(self.scored["parameters"], errors="coerce")
+        return self.cell.pipeline not in TRIVIAL and not (len(counts) > 0 and bool(counts.eq(0).all()))
 
 
 def pick(view: StudyView, cell: CellInfo, own: pd.DataFrame, *, provisional: bool) -> CellRows:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,8 @@ class TimeCurve:
 
     ``best`` and ``best_snn`` are (median seconds, median value) at the best epoch. ``comparable`` is false
     where the times are of a shared device or another hardware class; ``failed`` seeds are in the curve
-    at chance level where chance is known.
+    at chance level where chance is known. What is not ``trained`` (a forecast that costs nothing) has a value
+    and no time.
     """
 
     cell: str
@@ -54,6 +55,7 @@ class TimeCurve:
     seeds: int
     failed: int
     comparable: bool
+    trained: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class CurveSet:
 
     study: str
     dataset: str
+    name: str
     metric: str
     maximize: bool
     scale: float
@@ -100,6 +103,7 @@ class LineSet:
     """Lines of one data set: ``y_name`` (on ``split``) against ``x_name``."""
 
     dataset: str
+    name: str
     x_name: str
     y_name: str
     split: str
@@ -125,11 +129,12 @@ def curves_of_study(rows: StudyRows) -> tuple[CurveSet, ...]:
     """The time-accuracy curves of a study that has been read."""
     found = []
     for table in rows.tables:
-        curves = [_curve(table, data) for data in table.cells if len(data.scored)]
+        curves = _level([_curve(table, data) for data in table.cells if len(data.scored)])
         found.append(
             CurveSet(
                 study=rows.view.study,
                 dataset=table.cells[0].cell.place,
+                name=table.cells[0].cell.short,
                 metric=table.view.metric,
                 maximize=table.view.maximize,
                 scale=_scale(table.view.metric, curves),
@@ -141,6 +146,22 @@ def curves_of_study(rows: StudyRows) -> tuple[CurveSet, ...]:
             )
         )
     return tuple(found)
+
+
+def _level(curves: list[TimeCurve]) -> list[TimeCurve]:
+    """What is not trained has its value from 0 seconds to the end of the longest curve, and no best epoch."""
+    end = max((curve.total.x[-1] for curve in curves if curve.trained and curve.total.x), default=1.0)
+    never = (math.nan, math.nan)
+    return [
+        replace(curve, total=_flat(curve.total, end), snn=_flat(curve.total, end), best=never, best_snn=never)
+        if not curve.trained and curve.total.x
+        else curve
+        for curve in curves
+    ]
+
+
+def _flat(steps: Steps, end: float) -> Steps:
+    return Steps((0.0, end), steps.median[-1:] * 2, steps.low[-1:] * 2, steps.high[-1:] * 2)
 
 
 def _curve(table: Table, data: CellRows) -> TimeCurve:
@@ -166,6 +187,7 @@ def _curve(table: Table, data: CellRows) -> TimeCurve:
         seeds=len(parts),
         failed=failed,
         comparable=timing.chosen.comparable or table.provisional,
+        trained=data.trained,
     )
 
 

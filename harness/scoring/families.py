@@ -46,12 +46,12 @@ def families_of(rows: StudyRows) -> tuple[LineSet, ...]:
             for data in table.cells:
                 for key, points in _of_cell(read(data)).items():
                     found.setdefault(key, []).append(Line(data.cell.label, points))
-            known = {(one.dataset, one.y_name, one.x_name) for one in made}
+            known = {(one.name, one.y_name, one.x_name) for one in made}
             for (name, unit), lines in found.items():
                 x_name = "delay (timesteps)" if is_histogram(name) else UNITS.get(unit, unit)
-                place, scale = table.cells[0].cell.place, 100.0 if name.startswith("accuracy") else 1.0
-                if (place, name, x_name) not in known:
-                    made.append(LineSet(place, x_name, name, split, scale, tuple(lines)))
+                first, scale = table.cells[0].cell, 100.0 if name.startswith("accuracy") else 1.0
+                if (first.short, name, x_name) not in known:
+                    made.append(LineSet(first.place, first.short, x_name, name, split, scale, tuple(lines)))
     return tuple(made)
 
 

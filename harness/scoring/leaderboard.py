@@ -16,6 +16,7 @@ from harness.errors import HarnessError
 from harness.scoring import stats, times, warnings
 from harness.scoring.cell_rows import FORECAST_METRICS, CellRows, measured, pareto, pick
 from harness.scoring.hardware import hardware_of
+from harness.scoring.provenance import readings_of, versions_note
 from harness.scoring.published import beside
 from harness.scoring.scoring import Table, baseline_of, row_of
 from harness.scoring.tables import KEY, CellInfo, StudyView, curves_of, last_attempts, parse, study_view
@@ -135,9 +136,10 @@ def _validate_baselines(view: StudyView, cells: tuple[CellInfo, ...]) -> None:
 
 def _table(view: StudyView, cells: tuple[CellRows, ...], target: float | None) -> Table:
     provisional = not any(data.final for data in cells)
-    scored = pd.concat([data.scored for data in cells])
+    timed = [data.scored for data in cells if data.trained] or [data.scored for data in cells]
     value, origin = _targets(view, cells, target)
-    return Table(view, cells, provisional, hardware_of(view, scored), value, origin, _floors(cells))
+    hardware = hardware_of(view, pd.concat(timed))
+    return Table(view, cells, provisional, hardware, value, origin, _floors(cells))
 
 
 def _floors(cells: tuple[CellRows, ...]) -> dict[str, float]:
@@ -173,7 +175,7 @@ def _targets(
         return (), ""
     point = 0.01 if median <= 1 else 1.0
     easier = (median - point,) if view.metric.endswith("accuracy") else ()
-    return (median, *easier), f"median best validation of {data.cell.name}"
+    return (median, *easier), f"median best validation of {data.cell.label}"
 
 
 def _group(table: Table, own: pd.DataFrame, published: pd.DataFrame | None) -> Group:
@@ -183,6 +185,7 @@ def _group(table: Table, own: pd.DataFrame, published: pd.DataFrame | None) -> G
     share, base = is_share(view.metric, rows), baseline_of(view, table.cells)
     return Group(
         dataset=first.place,
+        name=first.short,
         revision=first.revision,
         task=first.task,
         metric=view.metric,
@@ -203,6 +206,7 @@ def _group(table: Table, own: pd.DataFrame, published: pd.DataFrame | None) -> G
         objectives=tuple(f"{m} {'max' if up else 'min'}" for m, up in view.objectives),
         front=pareto(view, [data.cell for data in table.cells], own),
         published=_published(table, published),
+        test_reads=readings_of([data.cell for data in table.cells], own),
         notes=_notes(table),
     )
 
@@ -263,10 +267,11 @@ def _warn_of_budgets(rows: list[Row]) -> list[Row]:
     ]
 
 
-def _place(row: Row, maximize: bool, provisional: bool) -> tuple[bool, float, str]:
+def _place(row: Row, maximize: bool, provisional: bool) -> tuple[bool, tuple[int, int], float, str]:
+    """Ranked rows by rank range, then by mean."""
     unranked = row.score.n == 0 or (row.rank is None and not provisional)
     mean = row.score.mean if not math.isnan(row.score.mean) else (-math.inf if maximize else math.inf)
-    return unranked, -mean if maximize else mean, row.cell
+    return unranked, row.rank or (0, 0), -mean if maximize else mean, row.cell
 
 
 def _resolution(metric: str, cell: CellInfo) -> float:
@@ -285,4 +290,4 @@ def _notes(table: Table) -> tuple[str, ...]:
     waiting = [c.cell.pipeline for c in table.cells if c.cell.pipeline in TRIVIAL and not c.final]
     if waiting and not table.provisional:
         notes.append(f"Trivial baselines without final seeds yet: {', '.join(waiting)}. Not comparable yet.")
-    return tuple(notes)
+    return (*notes, *versions_note(table.cells))

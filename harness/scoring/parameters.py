@@ -53,7 +53,8 @@ def parameter_lines(
         values = [p.value for line in lines for p in line.points]
         share = view.metric.endswith("accuracy") and all(v <= 1 for v in values)
         scale = 100.0 if share else 1.0
-        made.append(LineSet(cells[0].place, parameter, view.metric, split, scale, lines, note))
+        place, short = cells[0].place, cells[0].short
+        made.append(LineSet(place, short, parameter, view.metric, split, scale, lines, note))
     return tuple(made)
 
 

@@ -74,13 +74,18 @@ def row_of(table: Table, data: CellRows) -> Row:
         unfinished=data.unfinished,
         planned=table.planned,
         metrics=other_metrics(data, table.view, table.floors) if data.final else (),
-        times=times.cell_times(timing) if counted else None,
-        targets=tuple(target_of(table, data, target) for target in table.targets if seeds),
+        times=times.cell_times(timing) if counted and data.trained else None,
+        targets=tuple(target_of(table, data, target) for target in table.targets if seeds and data.trained),
         cost=cost_of(scored, data.curves),
         budget=data.budget,
         config=str(scored["config"].iloc[0]) if len(scored) else "",
         params=tuple(sorted(parse(scored["params"].iloc[0], {}).items())) if len(scored) else (),
-        warnings=(*failing, *time_warnings(timing), *state_warnings(table, data, score.n)),
+        warnings=(
+            *failing,
+            *(time_warnings(timing) if data.trained else ()),
+            *state_warnings(table, data, score.n),
+        ),
+        trained=data.trained,
     )
 
 
@@ -122,8 +127,10 @@ def target_of(table: Table, data: CellRows, target: float) -> TargetTime:
     """The time to a target, beside the baseline cell's where both may be compared."""
     base, name = baseline_of(table.view, table.cells), data.cell.name
     own = _seconds(table, data, target)
-    comparable = base is not None and all(
-        table.timings[cell].chosen.comparable for cell in (base.cell.name, name)
+    comparable = (
+        base is not None
+        and base.trained
+        and all(table.timings[cell].chosen.comparable for cell in (base.cell.name, name))
     )
     against = _seconds(table, base, target) if base is not None and comparable else None
     return times.target_time(own, against, target=target, cell=name)
@@ -137,7 +144,7 @@ def _seconds(table: Table, data: CellRows, target: float) -> times.Seconds:
 
 
 def time_warnings(timing: Timing) -> tuple[RowWarning, ...]:
-    """What to say about a cell's times."""
+    """What to say about a cell's times, where it has any."""
     found = (warnings.CPU_PART,) if bool(timing.table["estimated"].any()) else ()
     train, wait = (pd.to_numeric(timing.chosen.rows[name]).sum() for name in ("train_s", "data_wait_s"))
     return timing.chosen.warnings + found + ((warnings.STARVED,) if wait > 0 and wait >= train / 5 else ())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,8 @@ from scipy import special
 LEVEL = 0.95
 POWER = 0.80
 DRAWS = 2000
+ROUNDING = 1e-6
+"""Values that differ by less than this share are equal: float32 sums in another order."""
 Floats = NDArray[np.float64]
 
 
@@ -58,7 +60,8 @@ class Spread:
 class Difference:
     """``a`` minus ``b`` over ``n`` seeds with its 95 % interval and two-sided p, before and after Holm.
 
-    ``paired`` is false where the two share fewer than two seeds (Welch's test then).
+    ``paired`` is false where the two share fewer than two seeds (Welch's test then). ``p`` is NaN where
+    nothing was tested: too few seeds, or ``exact``, the same difference in every seed.
     """
 
     a: str
@@ -69,20 +72,29 @@ class Difference:
     p: float
     p_holm: float
     paired: bool
+    exact: bool = False
 
     @property
     def separated(self) -> bool:
-        """Whether the two differ at 5 % after Holm's correction over all pairs."""
-        return self.p_holm < 1.0 - LEVEL
+        """Whether the two differ at 5 % after Holm's correction over all tests, or in every seed alike."""
+        return self.mean != 0 if self.exact else self.p_holm < 1.0 - LEVEL
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A ratio of two medians with a 95 % bootstrap interval over seeds."""
+    """A ratio of two medians with a bootstrap interval over seeds, NaN for one seed.
+
+    ``reached`` of ``n`` seeds have a finite time, ``base_reached`` of ``base_n`` below the line. Where not
+    all have, an end of the interval is 0 or infinite and says nothing.
+    """
 
     value: float
     low: float
     high: float
+    reached: int = 0
+    n: int = 0
+    base_reached: int = 0
+    base_n: int = 0
 
 
 def t_quantile(probability: float, freedom: float) -> float:
@@ -91,13 +103,13 @@ def t_quantile(probability: float, freedom: float) -> float:
 
 
 def summarize(values: ArrayLike) -> Summary:
-    """The summary of the finite values."""
+    """The summary of the finite values; those that differ by rounding alone have no spread."""
     x = _finite(values)
     if len(x) == 0:
         return Summary(0, math.nan, math.nan, math.nan)
     if len(x) == 1:
         return Summary(1, float(x[0]), math.nan, math.nan)
-    sd = float(x.std(ddof=1))
+    sd = _moving(x, float(np.abs(x).max()))
     half = t_quantile(0.5 + LEVEL / 2, len(x) - 1) * sd / math.sqrt(len(x))
     return Summary(len(x), float(x.mean()), sd, half)
 
@@ -126,17 +138,16 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
 def differences(
     scores: Mapping[str, Mapping[int, float]], *, resolution: float = 0.0
 ) -> tuple[Difference, ...]:
-    """All pairs of cells (``scores[cell][seed]``), paired by seed, Holm-corrected over the pairs.
+    """All pairs of cells (``scores[cell][seed]``), paired by seed, Holm-corrected over those that are tested.
 
     ``resolution`` is the smallest step of a value (1 / test samples for an accuracy). It bounds the
     standard deviation of the differences from below, so that two equal roundings are no proof.
     """
     pairs = [_compare(a, b, scores[a], scores[b], resolution) for a, b in itertools.combinations(scores, 2)]
-    adjusted = holm([pair.p for pair in pairs])
-    return tuple(
-        Difference(d.a, d.b, d.n, d.mean, d.half, d.p, p, d.paired)
-        for d, p in zip(pairs, adjusted, strict=True)
-    )
+    tested = [i for i, pair in enumerate(pairs) if not math.isnan(pair.p)]
+    for i, p in zip(tested, holm([pairs[i].p for i in tested]), strict=True):
+        pairs[i] = replace(pairs[i], p_holm=p)
+    return tuple(pairs)
 
 
 def rank_ranges(
@@ -157,18 +168,19 @@ def rank_ranges(
 def smallest_gap(scores: Mapping[str, Mapping[int, float]], *, resolution: float = 0.0) -> float:
     """The smallest true gap that a paired test of these seeds finds with 80 % power at Holm's first step.
 
-    ``(t(1 - .05 / 2m) + t(.8)) * sd / sqrt(n)`` with m pairs, the root mean square sd of the paired
-    differences and the smallest number of common seeds. NaN where no two cells share two seeds.
+    ``(t(1 - .05 / 2m) + t(.8)) * sd / sqrt(n)`` with m tested pairs, the root mean square sd of their paired
+    differences and the smallest number of common seeds. NaN where no pair of cells is tested over seeds.
     """
-    found = [_paired(scores[a], scores[b]) for a, b in itertools.combinations(scores, 2)]
-    gaps = [gap for gap in found if len(gap) > 1]
-    if not gaps:
+    pairs = list(itertools.combinations(scores, 2))
+    found = [(_paired(scores[a], scores[b]), _size(scores[a], scores[b])) for a, b in pairs]
+    gaps = [(_floor(gap, size, resolution), len(gap)) for gap, size in found if len(gap) > 1]
+    moving = [(sd**2, count) for sd, count in gaps if sd > 0]
+    if not moving:
         return math.nan
-    variances = [max(float(gap.var(ddof=1)), resolution**2 / 6) for gap in gaps]
-    moving = [v for v in variances if v > 0] or [0.0]
-    n = min(len(gap) for gap in gaps)
-    factor = t_quantile(1 - (1 - LEVEL) / (2 * len(found)), n - 1) + t_quantile(POWER, n - 1)
-    return factor * math.sqrt(sum(moving) / len(moving) / n)
+    n = min(count for _, count in moving)
+    tests = len(found) - len(gaps) + len(moving)
+    factor = t_quantile(1 - (1 - LEVEL) / (2 * tests), n - 1) + t_quantile(POWER, n - 1)
+    return factor * math.sqrt(sum(variance for variance, _ in moving) / len(moving) / n)
 
 
 def ratio_of_medians(
@@ -176,12 +188,16 @@ def ratio_of_medians(
 ) -> Ratio:
     """median(a) / median(b) with a percentile bootstrap interval; ``paired`` samples are drawn together.
 
-    Infinite times (target not reached) are kept. A draw in which both medians are infinite says
+    Infinite times (target not reached) are kept and counted. A draw in which both medians are infinite says
     nothing and widens the interval at both ends.
     """
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    counts = (int(np.isfinite(x).sum()), len(x), int(np.isfinite(y).sum()), len(y))
     if len(x) == 0 or len(y) == 0:
-        return Ratio(math.nan, math.nan, math.nan)
+        return Ratio(math.nan, math.nan, math.nan, *counts)
+    value = float(_divide(np.array([np.median(x)]), np.array([np.median(y)]), math.nan)[0])
+    if max(len(x), len(y)) == 1:
+        return Ratio(value, math.nan, math.nan, *counts)
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, len(x), (draws, len(x)))
     columns = rows if paired and len(x) == len(y) else rng.integers(0, len(y), (draws, len(y)))
@@ -189,8 +205,12 @@ def ratio_of_medians(
     tail = (1 - LEVEL) / 2
     low = np.quantile(_divide(tops, bottoms, 0.0), tail, method="lower")
     high = np.quantile(_divide(tops, bottoms, math.inf), 1 - tail, method="higher")
-    value = _divide(np.array([np.median(x)]), np.array([np.median(y)]), math.nan)[0]
-    return Ratio(float(value), float(low), float(high))
+    return Ratio(value, float(low), float(high), *counts)
+
+
+def median_level(n: int) -> float:
+    """The most that an interval of a median over ``n`` seeds can cover: that of their range, 95 % at most."""
+    return min(LEVEL, 1 - 0.5 ** (n - 1)) if n > 0 else 0.0
 
 
 def binomial_half(share: float, count: int) -> float:
@@ -221,12 +241,13 @@ def _compare(
 ) -> Difference:
     gaps = _paired(of_a, of_b)
     if len(gaps) > 1:
-        mean, n = float(gaps.mean()), len(gaps)
-        error = _floor(float(gaps.std(ddof=1)), mean, resolution) / math.sqrt(n)
-        return _tested(Difference(a, b, n, mean, math.nan, 1.0, 1.0, True), error, n - 1)
+        mean, n, size = float(gaps.mean()), len(gaps), _size(of_a, of_b)
+        mean = 0.0 if abs(mean) <= ROUNDING * size else mean
+        error = _floor(gaps, size, resolution) / math.sqrt(n)
+        return _tested(Difference(a, b, n, mean, math.nan, math.nan, math.nan, True), error, n - 1)
     x, y = _finite(list(of_a.values())), _finite(list(of_b.values()))
     mean = float(x.mean() - y.mean()) if len(x) and len(y) else math.nan
-    plain = Difference(a, b, min(len(x), len(y)), mean, math.nan, 1.0, 1.0, False)
+    plain = Difference(a, b, min(len(x), len(y)), mean, math.nan, math.nan, math.nan, False)
     if len(x) < 2 or len(y) < 2:
         return plain
     u, v = (max(float(z.var(ddof=1)), resolution**2 / 12) / len(z) for z in (x, y))
@@ -236,16 +257,23 @@ def _compare(
     return _tested(plain, math.sqrt(u + v), freedom)
 
 
-def _floor(sd: float, mean: float, resolution: float) -> float:
-    """The sd with rounding taken out: no less than the resolution allows, 0 if only floats differ."""
-    sd = max(sd, resolution / math.sqrt(6))
-    return 0.0 if sd <= 1e-12 * abs(mean) else sd
+def _size(a: Mapping[int, float], b: Mapping[int, float]) -> float:
+    """The largest value of two cells, to judge rounding by."""
+    return max(map(abs, _finite([*a.values(), *b.values()]).tolist()), default=0.0)
+
+
+def _moving(x: Floats, size: float) -> float:
+    """The sample standard deviation; 0 where values of that size differ by rounding alone."""
+    return 0.0 if np.ptp(x) <= ROUNDING * size else float(x.std(ddof=1))
+
+
+def _floor(gaps: Floats, size: float, resolution: float) -> float:
+    """The sd of differences with rounding taken out: no less than the resolution allows."""
+    return max(_moving(gaps, size), resolution / math.sqrt(6))
 
 
 def _tested(d: Difference, error: float, freedom: float) -> Difference:
     if error == 0:
-        p = 1.0 if d.mean == 0 else 0.0
-    else:
-        p = 2 * float(special.stdtr(freedom, -abs(d.mean) / error))
+        return replace(d, half=0.0, exact=True)
     half = t_quantile(0.5 + LEVEL / 2, freedom) * error
-    return Difference(d.a, d.b, d.n, d.mean, half, p, d.p_holm, d.paired)
+    return replace(d, half=half, p=2 * float(special.stdtr(freedom, -abs(d.mean) / error)))

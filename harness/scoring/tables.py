@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,16 +11,12 @@ import numpy as np
 import pandas as pd
 
 from harness.errors import HarnessError, UnknownNameError
+from harness.scoring.names import options_of, short_names
 from harness.trial import COSTS, FINAL_STATES
 
 KEY = ["cell", "trial_id"]
-OPTION = re.compile(r"[\[,]([A-Za-z_]\w*)=([^,\]]*)")
-SAME_DATA = {
-    "horizon",
-    "window",
-    "normalize",
-    "valid",
-}  # options that leave the test data as the papers have it
+SAME_DATA = {"horizon", "window", "normalize", "valid"}
+"""Options that leave the test data as the papers have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +24,8 @@ class CellInfo:
     """A cell as its study declares it. ``chance`` is NaN where none is known; ``chances`` are by metric.
 
     ``place`` is the data set's printed name with its options, ``ett-h1[horizon=24]``: the part of the cell's
-    name before its slash. ``dataset`` is the name on the card.
+    name before its slash. ``short`` is that name as headings and files have it, unique in the study.
+    ``dataset`` is the name on the card.
     """
 
     name: str
@@ -44,6 +40,7 @@ class CellInfo:
     test_count: int = 0
     chances: Mapping[str, float] = field(default_factory=dict)
     horizon: int | None = None
+    short: str = ""
 
     @property
     def group(self) -> tuple[str, str, int | None]:
@@ -53,8 +50,8 @@ class CellInfo:
     @property
     def published_name(self) -> str:
         """The name to look up published numbers by; "" where options make it other data than the papers'."""
-        options = {key for key, _ in OPTION.findall(self.place)}
-        same = self.place.split("[")[0] == self.dataset and options <= SAME_DATA
+        options = options_of(self.place)
+        same = self.place.split("[")[0] == self.dataset and options is not None and set(options) <= SAME_DATA
         return self.dataset if same else ""
 
 
@@ -95,12 +92,12 @@ class StudyView:
 
     def groups(self, dataset: str | None = None) -> dict[tuple[str, str, int | None], tuple[CellInfo, ...]]:
         """The cells by group, in the order of the study. Raises UnknownNameError for another data set."""
-        names = {name for cell in self.cells for name in (cell.place, cell.dataset)}
+        names = {name for cell in self.cells for name in (cell.place, cell.dataset, cell.short)}
         if dataset is not None and dataset not in names:
             raise UnknownNameError("data set", dataset, names)
         found: dict[tuple[str, str, int | None], list[CellInfo]] = {}
         for cell in self.cells:
-            if dataset in (None, cell.place, cell.dataset):
+            if dataset in (None, cell.place, cell.dataset, cell.short):
                 found.setdefault(cell.group, []).append(cell)
         return {key: tuple(cells) for key, cells in found.items()}
 
@@ -125,7 +122,7 @@ def study_view(studies: pd.DataFrame, study: str) -> StudyView:
         study=study,
         launch=int(row["launch"]),
         launched_at=when(row["launched_at"]),
-        cells=tuple(_cell(cell, objectives) for cell in cells),
+        cells=_named([_cell(cell, objectives) for cell in cells]),
         objectives=objectives,
         protocol=protocol,
         text=text_of(row["text"]),
@@ -133,6 +130,11 @@ def study_view(studies: pd.DataFrame, study: str) -> StudyView:
         git=text_of(row["git"]),
         packages=parse(row["packages"], {}),
     )
+
+
+def _named(cells: Sequence[CellInfo]) -> tuple[CellInfo, ...]:
+    names = short_names(list(dict.fromkeys(cell.group for cell in cells)))
+    return tuple(replace(cell, short=names[cell.group]) for cell in cells)
 
 
 def last_attempts(trials: pd.DataFrame, study: str) -> pd.DataFrame:
@@ -202,7 +204,7 @@ def _cell(cell: Mapping[str, Any], all_objectives: tuple[tuple[str, bool], ...])
     objectives = tuple(_objective(str(text)) for text in cell.get("objectives", ())) or all_objectives
     counts, name = cell.get("counts") or (), str(cell["cell"])
     place = name.rpartition("/")[0] or str(cell.get("dataset", ""))
-    horizon = cell.get("horizon") or dict(OPTION.findall(place)).get("horizon")
+    horizon = str(cell.get("horizon") or (options_of(place) or {}).get("horizon"))
     return CellInfo(
         name=name,
         label=str(cell.get("label") or name),
@@ -215,7 +217,7 @@ def _cell(cell: Mapping[str, Any], all_objectives: tuple[tuple[str, bool], ...])
         objectives=objectives,
         chances=_chances(cell),
         test_count=int(counts[-1]) if counts else 0,
-        horizon=int(horizon) if horizon else None,
+        horizon=int(horizon) if horizon.isdecimal() and int(horizon) else None,
     )
 
 

@@ -135,7 +135,7 @@ def target_time(own: Seconds, base: Seconds | None, *, target: float, cell: str)
         reached=sum(map(math.isfinite, total)),
         n=len(total),
     )
-    if not base or not own:
+    if not base or not own or not any(pair[0] > 0 for pair in base.values()):
         return found
     seeds = sorted(own) if own.keys() == base.keys() else None
     mine, theirs = ([pairs[s] for s in seeds or pairs] for pairs in (own, base))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from harness.scoring.stats import Difference, Ratio, Spread, Summary
 
-SCORING_VERSION = 2
+SCORING_VERSION = 3
 """Raised whenever the same rows would give other numbers; printed on every board."""
 
 
@@ -101,7 +101,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One cell. ``score`` is over seeds; ``rank`` a range, None where the row is not ranked."""
+    """One cell. ``score`` is over seeds; ``rank`` a range, None where the row is not ranked.
+
+    A row that is not ``trained`` (a forecast that costs nothing) has no times and no time to a target.
+    """
 
     cell: str
     label: str
@@ -121,6 +124,12 @@ class Row:
     config: str
     params: tuple[tuple[str, object], ...]
     warnings: tuple[RowWarning, ...] = ()
+    trained: bool = True
+
+    @property
+    def constant(self) -> bool:
+        """Whether all of several seeds have the same value."""
+        return self.score.n > 1 and self.score.sd == 0
 
     @property
     def target(self) -> TargetTime | None:
@@ -161,15 +170,29 @@ class PublishedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Readings:
+    """How often a study has read a data set's test split: in all, for how many configurations.
+
+    ``repeated`` names the cells with more than one, with their count: each is one more chance to be lucky.
+    """
+
+    times: int
+    configurations: int
+    repeated: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """The rows of one data set, best first, with what compares them.
 
-    ``scale`` turns stored values into printed ones (100 for shares shown in percent). ``test_gap`` is the
-    half width that the finite test set alone leaves around the best accuracy. ``device_name`` is the
-    hardware class whose times are compared. ``targets`` are validation values that times to target refer to.
+    ``dataset`` is printed with its options, ``name`` short and unique on the board. ``scale`` turns stored
+    values into printed ones (100 for shares shown in percent). ``test_gap`` is the half width that the finite
+    test set alone leaves around the best accuracy. ``device_name`` is the hardware class whose times are
+    compared. ``targets`` are validation values that times to target refer to.
     """
 
     dataset: str
+    name: str
     revision: str
     task: str
     metric: str
@@ -188,6 +211,7 @@ class Group:
     smallest_gap: float
     test_gap: float
     objectives: tuple[str, ...]
+    test_reads: Readings
     front: tuple[ParetoPoint, ...] = ()
     published: tuple[PublishedRow, ...] = ()
     notes: tuple[str, ...] = ()

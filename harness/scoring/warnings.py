@@ -18,7 +18,7 @@ NO_FLOOR = RowWarning(
     "no floor", "Seeds failed and nothing says what chance is: they are counted, the mean is over the others."
 )
 FEWER_SEEDS = RowWarning("fewer seeds", "Fewer final seeds than planned have finished.")
-ONE_SEED = RowWarning("one seed", "One seed: no interval, no rank.")
+ONE_SEED = RowWarning("one seed", "One seed: no interval, and nothing says where it ranks.")
 NOT_FINAL = RowWarning("not final", "No final seeds yet: not ranked.")
 BUDGET = RowWarning(
     "unequal budget", "Unequal search budget: fewer search trials finished than in another cell here."

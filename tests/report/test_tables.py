@@ -14,7 +14,7 @@ from harness.report.board_tables import pairs
 from harness.report.tables import render_csv, render_latex, render_markdown, render_terminal
 from harness.scoring.leaderboard import leaderboard
 from harness.scoring.published import load_published
-from harness.scoring.stats import Ratio, Summary
+from harness.scoring.stats import Summary, ratio_of_medians
 from harness.scoring.values import Board
 from harness.studyfile.values import TRIVIAL
 from tests.scoring.synthetic import Tables, cell, failed, race, trial
@@ -40,7 +40,10 @@ def test_numbers_have_the_digits_their_interval_carries() -> None:
     assert formatting.score(Summary(5, 0.94123, 0.04, 0.0461), 100.0) == "94.1 ± 4.6"
     assert formatting.score(Summary(5, 0.94123, 0.3, 0.461), 100.0) == "94 ± 46"
     assert formatting.score(Summary(1, 0.9, math.nan, math.nan), 100.0) == "90.00"
-    assert formatting.score(Summary(5, 0.9, 0.0, 0.0), 1.0) == "0.9000 ± 0"
+    assert formatting.score(Summary(5, 0.9, 0.0, 0.0), 1.0) == "0.9000 (all 5 equal)"
+    assert (
+        formatting.score(Summary(5, 0.9, 0.0, 0.0), 1.0, constant="deterministic") == "0.9000 (deterministic)"
+    )
     assert formatting.score(Summary(0, math.nan, math.nan, math.nan), 1.0) == "–"
 
 
@@ -57,8 +60,30 @@ def test_other_formats() -> None:
     ]
     assert [formatting.time_unit([s])[1] for s in (5, 299, 301, 8000)] == ["s", "s", "min", "h"]
     assert formatting.time_unit([math.inf]) == (1.0, "s")
-    assert formatting.ratio(Ratio(0.456, 0.4, math.inf)) == "0.46 (0.40 to ∞)"
+    names = ["param.10", "param.2", "param.02", "b", "a1b10", "a1b9"]
+    assert sorted(names, key=formatting.natural) == ["a1b9", "a1b10", "b", "param.02", "param.2", "param.10"]
     assert formatting.fixed(-0.001, 2) == "0.00"
+
+
+@pytest.mark.parametrize(
+    ("own", "base", "said"),
+    [
+        ((2.0, 3.0, 4.0), (4.0, 6.0, 8.0), "0.50 (0.50 to 0.50)"),
+        ((2.0, 3.0, math.inf), (1.0, 2.0, 1.0), "> 1.50; 2 of 3 reached"),
+        ((math.inf, math.inf, 3.0), (1.0, 1.0, 1.0), "> 3.00; 1 of 3 reached"),
+        ((math.inf,) * 3, (1.0, 1.0, 1.0), "0 of 3 reached"),
+        ((2.0, 3.0, 4.0), (4.0, math.inf, math.inf), "< 0.50; baseline 1 of 3"),
+        ((2.0, math.inf, 4.0), (4.0, math.inf, 8.0), "2 of 3 reached; baseline 2 of 3"),
+        ((math.inf,) * 3, (math.inf,) * 3, "0 of 3 reached; baseline 0 of 3"),
+        ((2.0,), (4.0,), "0.50 (one seed)"),
+        ((2000.0,) * 2, (1.0,) * 2, "2,000 (2,000 to 2,000)"),
+        ((1.0,) * 2, (300.0,) * 2, "0.0033 (0.0033 to 0.0033)"),
+    ],
+)
+def test_an_interval_with_an_open_end_says_what_it_is(
+    own: tuple[float, ...], base: tuple[float, ...], said: str
+) -> None:
+    assert formatting.ratio(ratio_of_medians(own, base, seed=0)) == said
 
 
 def test_terminal_shows_scores_times_and_footnotes(board: Board) -> None:

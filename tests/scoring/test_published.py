@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.contracts import datasets
 from harness.errors import ForeignFileError
+from harness.scoring.leaderboard import leaderboard
 from harness.scoring.published import COLUMNS, beside, default_folder, load_published
+from harness.studyfile.values import TRIVIAL
+from tests.scoring.synthetic import Tables, cell
 
 FOLDER = Path(__file__).parents[2] / "results" / "published"
 KEY = ["paper", "table", "dataset", "method", "horizon", "metric", "selection"]
@@ -34,6 +38,34 @@ def test_the_selection_of_95_07_is_told() -> None:
     row = next(r for r in rows if r.value == 95.07)
     assert (row.selection, row.spread_kind, row.unit) == ("best_test_epoch", "ci95", "percent")
     assert [r.value for r in rows] == sorted((r.value for r in rows), reverse=True)
+
+
+LACKING = {
+    "average",
+    "covid19-55",
+    "ecg-140",
+    "electricity-370",
+    "mnist",
+    "mnist-dvs",
+    "solar-593",
+    "traffic-963",
+}
+
+
+def test_published_names_are_those_of_our_data_sets() -> None:
+    """A row stands beside ours by its exact name: no other spelling of a set that ships."""
+    found = set(load_published(FOLDER)["dataset"])
+    assert found - set(datasets()) == LACKING | {"wiki-2000"}
+    horizon = {"dataset": "ett-h1", "task": "forecasting", "objectives": ["r2 max"]}
+    cells = [cell(f"ett-h1[horizon=96]/{name}", **horizon) for name in TRIVIAL]
+    board = leaderboard(*Tables(cells=cells).as_tables(), study="demo", published=load_published(FOLDER))
+    assert {row.horizon for row in board.groups[0].published} == {"96"}
+
+
+def test_options_that_a_name_hides_may_be_other_data() -> None:
+    cells = [cell("shd[0a1b2c3d]/direct", dataset="shd")]
+    board = leaderboard(*Tables(cells=cells).as_tables(), study="demo", published=load_published(FOLDER))
+    assert board.groups[0].published == ()
 
 
 def test_only_the_same_name_and_horizon() -> None:
