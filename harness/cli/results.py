@@ -14,6 +14,7 @@ from harness.cli.console import console, pipe, stderr
 from harness.cli.options import DEFAULT_RESULTS, Results, StudyName, Trust
 from harness.errors import HarnessError, UnknownNameError
 from harness.guard import csv_text
+from harness.store.models import Models
 from harness.store.results import ResultStore
 from harness.trial import FINAL_STATES
 
@@ -68,7 +69,8 @@ def status(
         chosen = [study] if study else names
         if not chosen:
             return f"no study in {results} yet: harness launch searchspaces/quickstart.yaml"
-        states = [study_status(store.trials(name), store.studies(name), name) for name in chosen]
+        sizes = {name: Models(results, name).size() for name in chosen}
+        states = [study_status(store.trials(name), store.studies(name), name, sizes[name]) for name in chosen]
         say_problems(store)
         return render_status(states)
 

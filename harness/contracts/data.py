@@ -239,6 +239,13 @@ class Dataset(ABC):
         """What was done to the data, as JSON values, recorded in every trial's row."""
         return {}
 
+    def applied(self, arrays: Arrays) -> Mapping[str, Any]:
+        """What a network of this set must know of its inputs and outputs on new data, as JSON values.
+
+        ``classes``: their names in order of the labels. Of a series ``variates``, ``shift`` and ``scale``.
+        """
+        return {}
+
     def cache_key(self) -> tuple[str, ...]:
         """What the prepared arrays depend on beyond name, revision and options."""
         return ()

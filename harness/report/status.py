@@ -37,10 +37,13 @@ class Status:
     launches: int
     last: str
     failures: tuple[str, ...] = ()
+    models: str = ""
 
 
-def study_status(trials: pd.DataFrame, studies: pd.DataFrame, study: str) -> Status:
-    """Count the last attempt of every trial."""
+def study_status(
+    trials: pd.DataFrame, studies: pd.DataFrame, study: str, kept: tuple[int, int] = (0, 0)
+) -> Status:
+    """Count the last attempt of every trial; ``kept`` is how many models there are, and their bytes."""
     mine = trials[trials["study"] == study]
     launches = studies[studies["study"] == study].sort_values("launch")
     protocol = dict(launches["protocol"].iloc[-1]) if len(launches) else {}
@@ -62,7 +65,8 @@ def study_status(trials: pd.DataFrame, studies: pd.DataFrame, study: str) -> Sta
     when = pd.concat([mine["finished_at"], mine["started_at"]]).max()
     text = "never" if pd.isna(when) else pd.Timestamp(when).strftime("%Y-%m-%d %H:%M:%S UTC")
     why = _failures(last[last["state"] == "FAILED"])
-    return Status(study, tuple(cells), ", ".join(objectives), _budget(protocol), len(launches), text, why)
+    budget, models = _budget(protocol), f"{kept[0]} models kept, {kept[1] / 2**20:.1f} MiB" if kept[0] else ""
+    return Status(study, tuple(cells), ", ".join(objectives), budget, len(launches), text, why, models)
 
 
 def _failures(rows: pd.DataFrame) -> tuple[str, ...]:
@@ -91,6 +95,7 @@ def render_status(states: Sequence[Status]) -> Group:
         parts.append(Text(f"{state.study}  {state.objective}; {launches}; last change {state.last}", "bold"))
         parts.append(Text(state.budget, "dim"))
         parts.append(_table(state))
+        parts += [Text(state.models, "dim")] if state.models else []
         parts += [Text(f"failed {line}", "red") for line in state.failures]
     return Group(*parts)
 

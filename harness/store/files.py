@@ -129,6 +129,13 @@ class Files:
             except (FileNotFoundError, NotADirectoryError):
                 return []
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """The bytes of the files in a folder by name, dot names left out. Raises StoreError."""
+        names, path = self.names(folder), self.path(folder)
+        with _said("cannot list", path):
+            infos = self._fs.get_file_info([f"{path}/{name}" for name in names]) if names else []
+        return {info.base_name: int(info.size or 0) for info in infos}
+
     def delete(self, name: str) -> None:
         """Delete a file; absent is fine. Raises StoreError."""
         with suppress(FileNotFoundError), _said("cannot delete", self.path(name)):

@@ -11,6 +11,7 @@ from harness.errors import StoreError
 from harness.store import merging
 from harness.store.lock import StudyLock
 from harness.store.merging import plain
+from harness.store.models import Models
 from harness.store.results import ResultStore
 
 
@@ -63,7 +64,16 @@ def _join_study(here: ResultStore, other: ResultStore, study: str, done: Joined)
             if key in new
         ]
         here.parts.add(study, list(new.values()), epochs)
+        apart = {trial for trial, _, _ in merging.disagreements(my_trials, their_trials)}
+        _copy_models(here, other, study, apart)
     done.copied += len(new)
+
+
+def _copy_models(here: ResultStore, other: ResultStore, study: str, apart: set[str]) -> None:
+    """Networks that are kept there and not here, of trials that ended alike."""
+    ours, theirs = Models(here.files.root, study), Models(other.files.root, study)
+    for trial in sorted(set(theirs.trials()) - set(ours.trials()) - apart):
+        ours.copy_from(theirs, trial)
 
 
 def _copy_launches(here: ResultStore, mine: pd.DataFrame, theirs: pd.DataFrame) -> None:

@@ -173,6 +173,17 @@ class CellRun:
         sign = -1.0 if self.cell.objectives[0].maximize and good else 1.0
         return len(values) - len(good), sign * mean
 
+    def finals(self) -> set[str]:
+        """Every trial of the final phase, earlier winners' among them."""
+        return set(self._phases[Phase.FINAL])
+
+    def best_final(self) -> str | None:
+        """The winner's final trial that is best on validation, the first seed among equals."""
+        ended = [self.trials.get(trial.spec.id, trial) for trial in self.final_plan()]
+        done = [trial for trial in ended if trial.state is State.COMPLETE]
+        choose = max if self.cell.objectives[0].maximize else min
+        return choose(done, key=lambda trial: trial.values[0]).spec.id if done else None
+
     # -- where it stands ------------------------------------------------------------------------------
 
     def search_over(self, *, context: bool = True) -> bool:

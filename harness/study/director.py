@@ -159,6 +159,8 @@ class StudyDirector:
             timeout_s=study.timeout_s,
             legacy_test_curve=study.final.legacy_test_curve,
             plugins=study.plugins,
+            keep=final and study.keep != "none",
+            fingerprint=self.fingerprint,
         )
         label = self.cells[cell].cell.label
         row = make.start_row(

@@ -19,6 +19,7 @@ from harness.errors import ResourceError, ResumeError
 from harness.store.checkpoints import Checkpoints
 from harness.store.columns import flat_texts
 from harness.store.lock import StudyLock
+from harness.store.models import Models
 from harness.store.results import ResultStore
 from harness.study import fingerprint as prints
 from harness.study import notices
@@ -98,6 +99,7 @@ class Study:
         finally:
             director.close()
         self._drop_checkpoints(director)
+        self._drop_models(director)
         snapshot = director.snapshot()
         return StudySummary(
             self.spec.name, director.committed, snapshot.finished, snapshot.failed, snapshot.planned
@@ -113,6 +115,16 @@ class Study:
         }
         for trial_id in checkpoints.trial_ids() & ended:
             checkpoints.delete(trial_id)
+
+    def _drop_models(self, director: StudyDirector) -> None:
+        """With ``keep: best``, leave of each cell the final trial that is best on validation."""
+        if self.spec.keep != "best":
+            return
+        models = Models(self.store.files.root, self.spec.name)
+        kept = set(models.trials())
+        for run in director.cells.values():
+            for trial_id in kept & run.finals() - {run.best_final()}:
+                models.delete(trial_id)
 
     def _record_launch(self, found: dict[str, Any], launches: pd.DataFrame) -> None:
         self.store.launch(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from harness.studyfile.validation import FileModel
-from harness.studyfile.values import ConfirmPlan, FinalPlan, PrunerName, SamplerName, SearchPlan
+from harness.studyfile.values import ConfirmPlan, FinalPlan, Keep, PrunerName, SamplerName, SearchPlan
 
 _SEARCH, _CONFIRM, _FINAL = SearchPlan(), ConfirmPlan(), FinalPlan()
 _MANY = 10**6
@@ -108,6 +108,7 @@ class StudyFile(FileModel):
     baseline: str | None = None
     checkpoint_every: int = Field(default=5, ge=1, le=_MANY)
     timeout_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    keep: Keep = "finals"
     plugins: tuple[str, ...] = ()
 
 

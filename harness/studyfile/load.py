@@ -90,6 +90,7 @@ def _study(
         baseline=file.baseline,
         checkpoint_every=file.checkpoint_every,
         timeout_s=file.timeout_s,
+        keep=file.keep,
         plugins=plugins,
         path=str(path),
         text=text,

@@ -11,6 +11,7 @@ from harness.trial import DatasetRef, Objective, Phase, Resources
 SamplerName = Literal["tpe", "gp", "cmaes", "nsga2", "random", "grid"]
 EngineName = Literal["local", "ray", "tune"]
 PrunerName = Literal["hyperband", "halving", "median", "none"]
+Keep = Literal["best", "finals", "none"]
 Items = tuple[tuple[str, Scalar], ...]
 TRIVIAL = ("persistence", "window-mean", "train-mean", "nlinear-ridge")
 """Pipelines of trivial forecasts: no board of forecasts without them."""
@@ -80,7 +81,8 @@ class Cell:
 @dataclass(frozen=True, slots=True)
 class StudySpec:
     """A whole study. ``plugins`` are (file name, text); ``text`` is the study file as read,
-    ``overrides`` are the ``key=value`` on top of it.
+    ``overrides`` are the ``key=value`` on top of it. ``keep``: which final trials' networks stay, all or, of
+    each cell, the one that is best on validation.
     """
 
     name: str
@@ -96,6 +98,7 @@ class StudySpec:
     baseline: str | None = None
     checkpoint_every: int = 5
     timeout_s: float = 0.0
+    keep: Keep = "finals"
     plugins: tuple[tuple[str, str], ...] = ()
     path: str = ""
     text: str = ""

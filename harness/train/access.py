@@ -44,6 +44,10 @@ class Access:
     def _arrays(self) -> Arrays:
         return prepared(self._dataset)
 
+    def applied(self) -> dict[str, Any]:
+        """What samples went through, for the card of a kept network."""
+        return dict(self._dataset.applied(self._arrays))
+
     def metadata(self) -> dict[str, Any]:
         """The file's digest, the splits' lengths, and what the data set says was done to the data."""
         known = {"sha256": self.card.sha256} if self.card.sha256 else {}

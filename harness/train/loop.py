@@ -21,6 +21,7 @@ from harness.train.clocks import WAIT, Clocks
 from harness.train.evaluate import TIMESTEPS, evaluate
 from harness.train.forecast_metrics import BY_VARIATE
 from harness.train.gradients import NO_GRADIENT
+from harness.train.keep import keep_model, last_state
 from harness.train.progress import Progress
 from harness.train.stages import adopt, publish
 from harness.train.steps import Steps
@@ -247,8 +248,11 @@ class TrialLoop:
     def _end(self, state: State, reason: str) -> TrialEnd:
         progress, seconds = self.progress, self.clocks.seconds
         test: dict[str, float] = {}
+        kept: dict[str, str] = {}
         if state is State.COMPLETE and self.spec.phase is Phase.FINAL:
+            last = last_state(self)
             test = self._test()
+            kept = keep_model(self, last, test)
         return TrialEnd(
             state=state,
             reason=reason,
@@ -266,7 +270,7 @@ class TrialLoop:
             prepare_s=seconds["prepare"],
             checkpoint_s=seconds["checkpoint"],
             wall_s=self.clocks.wall,
-            metadata=self._metadata(),
+            metadata=self._metadata() | kept,
         )
 
     def _metadata(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class Task:
 
     ``root`` is the results root for checkpoints and artifacts. ``checkpoint_every`` 0 turns checkpoints off;
     ``timeout_s`` 0 sets no limit. ``logical_gpus``: GPUs are only counted, the trial trains on the CPU.
+    ``keep``: whether a final trial's network is kept; its card names the study's ``fingerprint``.
     """
 
     study: str
@@ -32,3 +33,5 @@ class Task:
     legacy_test_curve: bool = False
     plugins: tuple[tuple[str, str], ...] = ()
     logical_gpus: bool = False
+    keep: bool = False
+    fingerprint: str = ""

@@ -23,6 +23,7 @@ from harness.store import lock
 from harness.store.holder import parse
 from harness.store.joining import join
 from harness.store.lock import StudyLock, unlock
+from harness.store.models import Models
 from harness.store.results import ResultStore
 from harness.store.verify import verify
 from harness.study import Study
@@ -160,3 +161,7 @@ def test_a_study_runs_and_resumes(root: str, make_study: MakeStudy) -> None:
     store = ResultStore(root)
     assert not store.epochs("toy").duplicated(["trial_id", "attempt", "epoch", "metric", "split"]).any()
     assert store.problems == []
+    models = Models(root, "toy")
+    assert set(models.trials()) >= set(store.trials("toy").query("test_value.notna()")["trial_id"])
+    assert all(models.weights(models.card(trial)) for trial in models.trials())
+    assert models.size()[1] > 0

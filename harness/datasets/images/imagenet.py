@@ -1,8 +1,9 @@
 """`imagenet`: ImageNet-1K in folders, `imagenet/{train,val}/<class>/<image>`."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +80,13 @@ class ImageNet(Dataset):
         y, test = _targets(classes, files)
         names = [str(path.relative_to(root)) for part in files for path in part]
         return {"file": as_array(names), "y": y, "test": test}
+
+    def applied(self, arrays: Arrays) -> Mapping[str, Any]:
+        """The classes by their folders' names; pixels, and the mean and deviation that were taken out."""
+        labels, at = np.unique(arrays["y"], return_index=True)
+        names = [Path(str(arrays["file"][first], "utf-8")).parent.name for first in at]
+        assert len(names) == len(labels)
+        return {"classes": names, "pixels": self.options.pixels, "mean": MEAN.tolist(), "std": STD.tolist()}
 
     def split(self, arrays: Arrays, name: SplitName) -> Split:
         """The official validation images as test; train and valid drawn from the training ones."""

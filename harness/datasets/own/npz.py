@@ -6,8 +6,9 @@
     dataset: {npz: ev.npz, layout: events, times: t, units: u, offset: o, y: label, shape: [700]}
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +95,13 @@ class Npz(Dataset):
                 arrays["length"] = self._lengths(file, samples, x.shape[1])
         y = user.read_labels(file, self.options.y, samples)
         splits = user.read_splits(file, self.options.split, y)
+        arrays["classes"] = np.unique(file.read(self.options.y))
         return arrays | {"y": y} | {str(name): index for name, index in splits.items()}
+
+    def applied(self, arrays: Arrays) -> Mapping[str, Any]:
+        """The labels as the file has them, in order."""
+        classes = arrays.get("classes")  # absent from copies that an earlier version prepared
+        return {} if classes is None else {"classes": [str(label) for label in classes.tolist()]}
 
     def split(self, arrays: Arrays, name: SplitName) -> Split:
         """A split as the file marks it, or as drawn."""

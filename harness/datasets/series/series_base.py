@@ -84,6 +84,7 @@ class SeriesDataset(Dataset):
             "shift": shift,
             "scale": scale,
             "filled": filled,
+            "names": np.array(series.names, dtype=np.str_),
         }
         if options.time_features:
             if series.times is None:
@@ -118,6 +119,11 @@ class SeriesDataset(Dataset):
             "filled": filled,
             "inserted": inserted,
         }
+
+    def applied(self, arrays: Arrays) -> Mapping[str, Any]:
+        """Names of the variates, and how each was shifted and scaled: (value - shift) / scale."""
+        names = {"variates": "names", "shift": "shift", "scale": "scale"}
+        return {key: arrays[name].tolist() for key, name in names.items() if name in arrays}
 
     def split(self, arrays: Arrays, name: SplitName) -> Split:
         """The windows of one split."""
