@@ -53,8 +53,9 @@ LIBRARIES = {  # library: the areas whose files may import it
     "rich": {"cli", "studyfile", "report", "scoring"},
     "optuna": {"search"},
     "pyarrow": {"store"},
-    "matplotlib": {"report"},
-    "plotly": {"report"},
+    "altair": {"report"},
+    "vl_convert": {"report"},
+    "jinja2": {"report"},
     "spikingjelly": {"models", "layers", "neurons", "pipelines", "datasets", "events", "train"},
 }
 
@@ -188,9 +189,9 @@ sys.exit(f"brings {{came}}" if came else 0)
 @pytest.mark.parametrize(
     ("package", "heavy"),
     [
-        ("harness.scoring", ["torch", "ray", "spikingjelly", "matplotlib", "plotly"]),
+        ("harness.scoring", ["torch", "ray", "spikingjelly", "altair", "vl_convert"]),
         ("harness.report", ["torch", "ray", "spikingjelly"]),
-        ("harness.cli.app", ["torch", "ray", "optuna", "matplotlib", "plotly"]),
+        ("harness.cli.app", ["torch", "ray", "optuna", "altair", "vl_convert"]),
         ("harness.search", ["torch", "ray"]),
         ("harness.contracts", ["ray", "optuna", "pyarrow", "pandas"]),
     ],

@@ -138,15 +138,28 @@ def leaderboard(
     print_board(study, results, target, format_)
 
 
-def write_page(study: str, results: str, out: Path | None) -> Path:
+def write_page(
+    study: str, results: str, out: Path | None, *, files: bool = False, paper: bool = False
+) -> Path:
     """Write the report of a study and return its page."""
-    from harness.report.page import write_report
+    from harness.contracts.paths import cache_root
+    from harness.report.page.report import write_report
 
     store = open_study(study, results)
     folder = out or Path(results if "://" not in results else ".") / "reports" / study
     try:
         trials, epochs = store.trials(study), store.epochs(study)
-        return write_report(trials, epochs, _launches(store, study), study=study, out_dir=folder)
+        launches = _launches(store, study)
+        return write_report(
+            trials,
+            epochs,
+            launches,
+            study=study,
+            out_dir=folder,
+            files=files,
+            style="paper" if paper else "screen",
+            cache=cache_root(),
+        )
     except OSError as error:
         raise HarnessError(f"cannot write the report to {folder}: {error.strerror}. Use --out.") from None
 
@@ -154,10 +167,20 @@ def write_page(study: str, results: str, out: Path | None) -> Path:
 def report(
     study: StudyName,
     results: Results = DEFAULT_RESULTS,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the page and figures.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the page and files.")] = None,
+    files: Annotated[
+        bool,
+        typer.Option("--files", help="Beside it: figures (SVG, PDF, PNG), tables (md, tex, csv)."),
+    ] = False,
+    style: Annotated[
+        str, typer.Option("--style", help="Of the files' figures: screen, or paper (as wide as a column).")
+    ] = "screen",
 ) -> None:
-    """One HTML page with figures (PNG, SVG) and tables (Markdown, LaTeX, CSV) beside it."""
-    console.print(f"report  {write_page(study, results, out)}", soft_wrap=True)
+    """One HTML page that needs no other file and no network."""
+    if style not in ("screen", "paper"):
+        raise UnknownNameError("style", style, ("screen", "paper"))
+    page = write_page(study, results, out, files=files or style == "paper", paper=style == "paper")
+    console.print(f"report  {page}", soft_wrap=True)
 
 
 def compact(study: StudyName, results: Results = DEFAULT_RESULTS) -> None:

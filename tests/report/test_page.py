@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from harness.report.canvas import whiskers
-from harness.report.charts import importance_figure
-from harness.report.figures import learning_figure, time_accuracy_figure
-from harness.report.page import write_report
-from harness.scoring.curves import time_curves
+from harness.report.page.report import write_report
 from harness.scoring.search import histories, rank_correlations
 from harness.scoring.tables import last_attempts, study_view
 from tests.scoring.synthetic import Tables, cell, curve, failed, race, trial
@@ -47,26 +46,47 @@ def test_the_whole_report(tmp_path: Path) -> None:
     page = write_report(*searched(full().as_tables()), study="demo", out_dir=tmp_path / "out")
     names = {path.name for path in page.parent.iterdir()}
     assert {"index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex"} <= names
-    assert {"time-accuracy.png", "time-accuracy.svg", "learning.png"} <= names
+    assert {"time-accuracy-digits.pdf", "time-accuracy-digits.svg", "learning-digits.png"} <= names
     assert {"digits-delay_histogram-delay-timesteps.png", "digits-accuracy-timesteps.svg"} <= names
-    assert (page.parent / "time-accuracy.png").read_bytes()[:4] == b"\x89PNG"
     text = page.read_text(encoding="utf-8")
-    assert page.stat().st_size < 6_000_000
+    assert page.stat().st_size < 2_000_000
     head = text[: text.index("<script>")]
-    for link in re.findall(r"<a href='([^']+)'", head):
+    for link in re.findall(r'<a href="([^"#]+)"', head):
         assert link in names
     assert not re.search(r"(src|href)=['\"](http|//)", head)  # nothing is fetched
-    for part in (
-        "Every seed",
-        "Stages",
-        "Parameter importance",
-        "Configurations",
-        "Environment",
-        "name: demo",
-    ):
+    for part in ("Every seed", "Stages", "What the search says", "configuration", "Provenance", "name: demo"):
         assert part in head
-    drawn = json.loads(re.findall(r"const plots=(.*?);plots\.forEach", text, re.S)[-1].replace("<\\/", "</"))
-    assert len(drawn) == head.count("class='plot'") == 7
+    assert "data set" not in head  # one data set needs no overview
+    found = drawn(text)
+    assert len(found["charts"]) == head.count('class="chart"') == 9
+    named = set(re.findall(r'"name":"([0-9a-f]{8,})"', json.dumps(found["charts"], separators=(",", ":"))))
+    assert named == set(found["data"])
+
+
+def drawn(text: str) -> dict[str, Any]:
+    """What the page's script draws."""
+    return json.loads(re.findall(r'type="application/json">(.*?)</script>', text, re.S)[0])
+
+
+def test_a_page_alone(tmp_path: Path) -> None:
+    page = write_report(*race(seeds=2).as_tables(), study="demo", out_dir=tmp_path, files=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+    assert "Files:" not in page.read_text(encoding="utf-8")
+
+
+def test_several_data_sets_have_an_overview_and_one_look_a_label(tmp_path: Path) -> None:
+    tables = Tables(cells=[cell(), cell("vowels/direct"), cell("vowels/ann", label="ann")])
+    for name in ("digits/direct", "vowels/direct"):
+        for seed in range(3):
+            row = trial(cell=name, dataset=name.partition("/")[0], seed=seed, test_value=0.8 + seed / 100)
+            tables.add(row, [0.5, 0.6])
+    text = write_report(*tables.as_tables(), study="demo", out_dir=tmp_path, files=False).read_text("utf-8")
+    overview = text[text.index("<h2>Overview") : text.index("</section>")]
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", overview)
+    assert [c for c in cells if c.startswith(("digits", "vowels"))] == ["digits", "vowels"]
+    assert "81" in cells[2]
+    assert cells[3] == "\N{EN DASH}"
+    assert cells[7] == "no final seed"
 
 
 def test_hostile_text_is_escaped(tmp_path: Path) -> None:
@@ -83,24 +103,6 @@ def test_pages_of_studies_with_little_in_them(tmp_path: Path, rows: list[dict[st
     page = write_report(*Tables(trials=rows).as_tables(), study="demo", out_dir=tmp_path)
     text = page.read_text(encoding="utf-8")
     assert "nan" not in text[: text.index("<script>")].lower().replace("provenance", "")
-
-
-def test_figures_of_several_data_sets_are_named(tmp_path: Path) -> None:
-    tables = Tables(cells=[cell(), cell("vowels/direct")])
-    for name in ("digits", "vowels"):
-        tables.add(trial(cell=f"{name}/direct", dataset=name, seed=1), [0.5, 0.6])
-    curves = time_curves(*tables.as_tables(), study="demo")
-    found = time_accuracy_figure(curves, tmp_path / "ta")
-    assert [p.name for p in found] == ["ta-digits.png", "ta-digits.svg", "ta-vowels.png", "ta-vowels.svg"]
-    assert [p.name for p in learning_figure(curves[0], tmp_path / "sub" / "l")] == ["l.png", "l.svg"]
-    assert time_accuracy_figure((), tmp_path / "none") == []
-
-
-def test_figures_repeat_to_the_byte(tmp_path: Path) -> None:
-    curves = time_curves(*race(seeds=2).as_tables(), study="demo")
-    first, again = (time_accuracy_figure(curves, tmp_path / name) for name in ("a", "b"))
-    assert first[1].read_bytes() == again[1].read_bytes()
-    assert importance_figure({}, tmp_path / "empty")[0].exists()
 
 
 def test_search_history_and_rank_correlations() -> None:
@@ -123,16 +125,77 @@ def test_search_history_and_rank_correlations() -> None:
 
 def test_the_report_is_light_to_import() -> None:
     code = (
-        "import sys, harness.report.page, harness.scoring.leaderboard, harness.report.tables; "
-        "heavy = {'torch', 'ray', 'optuna', 'matplotlib', 'plotly', 'sklearn'} & set(sys.modules); "
+        "import sys, harness.report.page.report, harness.scoring.leaderboard, harness.report.tables; "
+        "heavy = {'torch', 'ray', 'optuna', 'altair', 'vl_convert', 'jinja2'} & set(sys.modules); "
         "sys.exit(', '.join(heavy) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_intervals_of_shares_end_where_shares_end() -> None:
-    assert whiskers(95.0, 10.0, 100.0) == (10.0, 5.0)
-    assert whiskers(4.0, 10.0, 100.0) == (4.0, 10.0)
-    assert whiskers(4.0, 10.0, 1.0) == (10.0, 10.0)
-    assert whiskers(4.0, float("nan"), 100.0) == (0.0, 0.0)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+TRY = """
+const told = [];
+const tell = () => { document.body.innerHTML = '<pre id="told">' + JSON.stringify(told) + '</pre>'; };
+const frame = document.createElement('iframe');
+frame.style = 'width:390px;height:9000px;border:0';
+frame.src = 'index.html';
+frame.onload = async () => {
+  const page = frame.contentDocument, view = frame.contentWindow;
+  view.addEventListener('error', (event) => told.push(['error', event.message]));
+  const drawn = () => page.querySelectorAll('.chart svg.marks');
+  for (let i = 0; i < 100 && drawn().length < page.querySelectorAll('.chart').length; i++) {
+    await new Promise((done) => setTimeout(done, 250));
+  }
+  told.push(['wide', page.scrollingElement.scrollWidth]);
+  told.push(['charts', drawn().length]);
+  const ends = [...drawn()].map((s) => s.getBoundingClientRect().right);
+  told.push(['beyond', ends.filter((x) => x > 391).length]);
+  const table = page.querySelector('table.sortable');
+  const column = [...table.querySelectorAll('th')].findIndex((h) => h.textContent.includes('accuracy'));
+  const values = () => [...table.tBodies[0].rows].map((row) => parseFloat(row.cells[column].textContent));
+  table.querySelectorAll('th button')[column].click();
+  told.push(['up', values()]);
+  table.querySelectorAll('th button')[column].click();
+  told.push(['down', values()]);
+  const before = view.getComputedStyle(page.body).backgroundColor;
+  page.getElementById('theme').click();
+  told.push(['theme', before !== view.getComputedStyle(page.body).backgroundColor]);
+  const radio = page.querySelectorAll('.forms input')[1];
+  const svg = () => radio.closest('figure').querySelector('svg.marks')?.outerHTML;
+  const shown = svg();
+  radio.click();
+  await new Promise((done) => setTimeout(done, 3000));
+  told.push(['form', shown !== svg()]);
+  tell();
+};
+document.body.append(frame);
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_on_a_phone_in_a_browser(tmp_path: Path) -> None:
+    """390 pixels: nothing overflows; tables sort, the theme and a chart's form switch, nothing is logged."""
+    write_report(*searched(full().as_tables()), study="demo", out_dir=tmp_path, files=False)
+    (tmp_path / "try.html").write_text(f"<body><script>{TRY}</script></body>", encoding="utf-8")
+    flags = (
+        "--headless",
+        "--window-size=500,9500",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--allow-file-access-from-files",
+    )
+    done = subprocess.run(
+        [str(CHROMIUM), *flags, f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=40000",
+         "--enable-logging=stderr", "--dump-dom", (tmp_path / "try.html").as_uri()],
+        capture_output=True, text=True, check=False, timeout=180,
+    )  # fmt: skip
+    told = dict(json.loads(html.unescape(re.findall(r'<pre id="told">(.*?)</pre>', done.stdout, re.S)[0])))
+    assert "error" not in told
+    assert "CONSOLE" not in done.stderr
+    assert told["wide"] <= 390
+    assert (told["charts"], told["beyond"]) == (9, 0)
+    assert told["up"] == sorted(told["up"])
+    assert told["down"] == told["up"][::-1]
+    assert told["theme"]
+    assert told["form"]

@@ -1,0 +1,1 @@
+"""Charts, each written once, in Vega-Altair: drawn by a page, or written as SVG, PDF and PNG."""
