@@ -134,7 +134,9 @@ def test_a_long_history_is_thinned_and_keeps_its_end() -> None:
 
 def test_histograms_are_steps_about_their_values() -> None:
     points = tuple(LinePoint(float(x), 0.25, math.nan, 1) for x in range(4))
-    found = LineSet("shd", "delay (timesteps)", "delay_share/layer", "validation", 1.0, (Line("a", points),))
+    found = LineSet(
+        "shd", "shd", "delay (timesteps)", "delay_share/layer", "validation", 1.0, (Line("a", points),)
+    )
     xs = [row["x"] for row in rows_of(lines.lines(found, Looks(("a",))))]
     assert xs == [-0.5, 0.5, 1.5, 2.5, 3.5]
 

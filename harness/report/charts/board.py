@@ -131,9 +131,7 @@ def fronts(group: Group, looks: Looks) -> Chart | None:
     if not forms:
         return None
     about = f"{group.name}: {group.split} {group.metric} against what it costs; dominated points are pale."
-    return Chart(
-        file_name("front", group.name), f"{group.name}: score against cost", about, tuple(forms)
-    )
+    return Chart(file_name("front", group.name), f"{group.name}: score against cost", about, tuple(forms))
 
 
 def _time(group: Group, divisor: float) -> list[Row]:

@@ -65,7 +65,7 @@ def importance(
     title: str,
     looks: Looks,
 ) -> Chart:
-    """Bars by parameter, one colour a cell: that of its label. ``called`` is what a legend calls each cell."""
+    """Bars by parameter, a cell in its label's colour. ``called`` is what the legend calls each cell."""
     order = list(dict.fromkeys(name for values in found.values() for name in values))
     shown = {cell: called[cell] for cell in found}
     names = Names(looks, tuple((labels[cell], name) for cell, name in shown.items()))
