@@ -36,8 +36,24 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: harness doctor")(doctor)
 
 
-def check(file: StudyFile, set_: Set = None, results: Results = DEFAULT_RESULTS) -> None:
-    """Read a study and print its plan: cells, trials, parameters, seeds, cost. Runs nothing."""
+def check(
+    file: StudyFile,
+    set_: Set = None,
+    results: Results = DEFAULT_RESULTS,
+    measure: Annotated[
+        bool,
+        typer.Option("--measure", help="Take some steps of every cell: time, memory, disk, device-hours."),
+    ] = False,
+    cluster: Annotated[str, typer.Option("--cluster", help="Measure there; empty is this process.")] = "",
+    slots: Annotated[int, typer.Option("--slots", min=1, help="Trials at once, for the wall time.")] = 1,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.01, help="Steps of a stage take so long.")
+    ] = 2.0,
+) -> None:
+    """Read a study and print its plan: cells, trials, parameters, seeds, cost. Runs nothing.
+
+    With --measure a few steps of each cell's first configuration say what it costs; no table is written.
+    """
     from harness.store.results import ResultStore
     from harness.studyfile.costs import past_costs
     from harness.studyfile.load import load_study
@@ -45,7 +61,12 @@ def check(file: StudyFile, set_: Set = None, results: Results = DEFAULT_RESULTS)
 
     spec = load_study(file, set_ or ())
     store = ResultStore(results)
-    render_plan(describe_plan(spec, past_costs(store.trials(), spec.name)), console)
+    plan = describe_plan(spec, past_costs(store.trials(), spec.name))
+    render_plan(plan, console)
+    if measure:
+        from harness.cli.measured import measure as run
+
+        run(spec, plan, cluster, slots, seconds)
 
 
 def launch(

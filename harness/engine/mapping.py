@@ -16,9 +16,14 @@ WAITING = 2  # chunks a processor has in flight; more would only fill memory
 
 
 def ray_map(
-    cluster: ClusterSpec, apply: Callable[[Chunk], Result], chunks: Sequence[Chunk]
+    cluster: ClusterSpec,
+    apply: Callable[[Chunk], Result],
+    chunks: Sequence[Chunk],
+    *,
+    cpus: int = 1,
+    gpus: float = 0.0,
 ) -> Iterator[Result]:
-    """Results of `apply` on every chunk, in the order they finish; one processor a chunk.
+    """Results of `apply` on every chunk, in the order they finish; so many processors a chunk.
 
     A chunk whose worker dies runs again; it must not mind. Raises ResourceError where there is no
     cluster, and what `apply` raised.
@@ -26,8 +31,8 @@ def ray_map(
     import ray  # the engine has it anyway; a command that maps nothing does not
 
     with RayCluster(cluster) as there:
-        slots = max(1, int(there.capacity().cpus))
-        remote: Any = ray.remote(num_cpus=1, max_retries=3)(_call)
+        slots = max(1, int(there.capacity().cpus) // cpus)
+        remote: Any = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=3)(_call)
         function = ray.put(apply)
         waiting: list[Any] = []
         for chunk in chunks:

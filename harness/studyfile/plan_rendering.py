@@ -94,4 +94,4 @@ def duration(seconds: float) -> str:
     for size, unit in ((86_400.0, "days"), (3600.0, "h"), (60.0, "min")):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
+    return f"{seconds:.1f} s" if seconds >= 1 or not seconds else f"{seconds:.2g} s"

@@ -48,6 +48,11 @@ class Access:
         """What samples went through, for the card of a kept network."""
         return dict(self._dataset.applied(self._arrays))
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the prepared arrays, which lie in the cache of every node."""
+        return sum(array.nbytes for array in self._arrays.values())
+
     def metadata(self) -> dict[str, Any]:
         """The file's digest, the splits' lengths, and what the data set says was done to the data."""
         known = {"sha256": self.card.sha256} if self.card.sha256 else {}

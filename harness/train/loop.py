@@ -63,6 +63,7 @@ class TrialLoop:
         for stage in self.stages:
             if stage.dataset is not None and stage.dataset not in refs:
                 refs[stage.dataset] = Access(DatasetRef(stage.dataset), self.spec.phase)
+        self.accesses = refs
         self.cards: Mapping[str, DatasetCard] = {name: access.card for name, access in refs.items()}
         self.splits = {name: (access.open("train"), access.open("valid")) for name, access in refs.items()}
 
