@@ -23,6 +23,7 @@ ORDER = [
     {"__main__"},
     {"cli"},
     {"study", "report"},
+    {"kept"},
     {"scoring"},
     {"engine", "search"},
     {"train"},

@@ -12,7 +12,7 @@ from types import FrameType
 import typer
 
 from harness import __version__
-from harness.cli import data, results, simulate, studies
+from harness.cli import data, models, results, simulate, studies
 from harness.cli.console import console, stderr
 from harness.errors import HarnessError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 studies.register(app)
 results.register(app)
+models.register(app)
 simulate.register(app)
 app.add_typer(data.app, name="data")
 

@@ -15,6 +15,7 @@ from harness.cli.options import DEFAULT_RESULTS, Results, StudyName, Trust
 from harness.errors import HarnessError, UnknownNameError
 from harness.guard import csv_text
 from harness.store.models import Models
+from harness.store.readings import Readings
 from harness.store.results import ResultStore
 from harness.trial import FINAL_STATES
 
@@ -106,6 +107,10 @@ def print_board(study: str, results: str, target: float | None, format_: str = "
     board = compute(trials, epochs, _launches(store, study), study=study, target=target)
     if format_ == "terminal":
         render_terminal(board, console if console.is_terminal or "COLUMNS" in os.environ else pipe)
+        more = Readings(results, study).count()
+        if more:
+            times = "once" if more == 1 else f"{more} times"
+            console.print(f"harness evaluate has read test {times} more, after the final phase.")
     else:
         typer.echo(renders[format_](board), nl=False)
 
