@@ -109,8 +109,11 @@ def test_report(cli: Cli, results: Path) -> None:
     assert said.out.startswith("report  page")
     page = Path(said.out.split()[1])
     assert "toy" in page.read_text(encoding="utf-8")
-    kinds = {path.suffix for path in Path("page").rglob("*") if path.is_file()}
-    assert {".html", ".png", ".svg", ".csv", ".md", ".tex"} <= kinds
+    assert [path.name for path in Path("page").iterdir()] == ["index.html"]
+    assert cli("report", "toy", "--out", "paper", "--style", "paper").code == 0
+    kinds = {path.suffix for path in Path("paper").iterdir()}
+    assert kinds == {".html", ".png", ".pdf", ".svg", ".csv", ".md", ".tex"}
+    assert cli("report", "toy", "--style", "papr").code == 2
 
 
 def test_results_are_read_without_torch_and_ray(results: Path) -> None:
