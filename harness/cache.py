@@ -19,9 +19,9 @@ from filelock import FileLock
 
 from harness import __version__
 from harness.contracts.data import Arrays, Dataset
-from harness.contracts.paths import cache_root
 from harness.errors import DataError
 from harness.ids import content_id
+from harness.paths import cache_root
 
 
 def prepared(dataset: Dataset) -> Arrays:

@@ -35,7 +35,7 @@ ORDER = [
     {"events"},
     {"contracts"},
     {"trial"},
-    {"space", "ids", "guard", "scratch", "shipped"},
+    {"space", "ids", "guard", "scratch", "shipped", "paths"},
     {"errors", "__init__"},
 ]
 LEVEL = {area: len(ORDER) - at for at, areas in enumerate(ORDER) for area in areas}
@@ -46,6 +46,7 @@ ALLOWED = {"contracts", "layers", "models", "neurons", "pipelines", "datasets", 
     "errors",
     "ids",
     "space",
+    "paths",
 }
 
 RAY = {f"engine/{name}.py" for name in ("tune", "tune_parts", "mapping", "cluster", "pool", "faults")}

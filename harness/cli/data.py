@@ -48,8 +48,8 @@ def list_() -> None:
 def prepare(name: Annotated[str, typer.Argument(help="A data set.")]) -> None:
     """Make the memory-mapped arrays of a data set, as the first trial on this node would."""
     from harness.cache import prepared
-    from harness.contracts.paths import cache_root
     from harness.contracts.registry import dataset
+    from harness.paths import cache_root
 
     arrays = prepared(dataset(name)())
     size = sum(array.nbytes for array in arrays.values())

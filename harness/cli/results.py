@@ -147,7 +147,7 @@ def write_page(
     study: str, results: str, out: Path | None, *, files: bool = False, paper: bool = False
 ) -> Path:
     """Write the report of a study and return its page."""
-    from harness.contracts.paths import cache_root
+    from harness.paths import cache_root
     from harness.report.page.report import write_report
 
     store = open_study(study, results)

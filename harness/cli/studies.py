@@ -289,7 +289,7 @@ def doctor() -> None:
 
     import torch
 
-    from harness.contracts.paths import cache_root
+    from harness.paths import cache_root
     from harness.train import metadata
     from harness.train.alternatives import measure
 

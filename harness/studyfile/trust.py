@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 from contextlib import suppress
 
-from harness.contracts.paths import cache_root
 from harness.errors import StudyFileError
+from harness.paths import cache_root
 
 
 def trust(text: str) -> None:

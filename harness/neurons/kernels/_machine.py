@@ -16,7 +16,7 @@ import llvmlite.binding
 import numba
 from numba.core import config as _config
 
-from harness.contracts.paths import cache_root
+from harness.paths import cache_root
 
 config: Any = _config
 SOURCES = ("_machine.py", "_lif_loops.py", "_ts_lif_loops.py")
