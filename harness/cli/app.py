@@ -12,7 +12,7 @@ from types import FrameType
 import typer
 
 from harness import __version__
-from harness.cli import data, models, results, simulate, studies
+from harness.cli import boards, data, models, results, simulate, studies
 from harness.cli.console import console, stderr
 from harness.errors import HarnessError
 
@@ -24,6 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 studies.register(app)
+boards.register(app)
 results.register(app)
 models.register(app)
 simulate.register(app)

@@ -1,35 +1,28 @@
-"""Commands on tables: status, leaderboard, report, compact, merge, verify, export."""
+"""Commands on tables: status, compact, merge, verify, unlock, export."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.console import console, pipe, stderr
+from harness.cli.console import console, stderr
 from harness.cli.options import DEFAULT_RESULTS, Results, StudyName, Trust
 from harness.errors import HarnessError, UnknownNameError
 from harness.guard import csv_text
 from harness.store.models import Models
-from harness.store.readings import Readings
 from harness.store.results import ResultStore
-from harness.trial import FINAL_STATES
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Format = Annotated[str, typer.Option("--format", help="terminal, md, csv or tex.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(epilog="Example: harness status quickstart --watch")(status)
-    app.command(epilog="Example: harness leaderboard quickstart --format md")(leaderboard)
-    app.command(epilog="Example: harness report quickstart --out report")(report)
     app.command(epilog="Example: harness compact quickstart")(compact)
     app.command(epilog="Example: harness merge ../alice/results ../bob/results")(merge)
     app.command(epilog="Example: harness verify")(verify)
@@ -91,101 +84,6 @@ def say_failures(study: str, results: str) -> None:
     store = ResultStore(results)
     for line in study_status(store.trials(study), store.studies(study), study).failures:
         console.print(f"failed {line}", style="red", soft_wrap=True)
-
-
-def print_board(study: str, results: str, target: float | None, format_: str = "terminal") -> None:
-    """Compute and print a leaderboard."""
-    from harness.report.tables import render_csv, render_latex, render_markdown, render_terminal
-    from harness.scoring.leaderboard import leaderboard as compute
-
-    renders = {"md": render_markdown, "csv": render_csv, "tex": render_latex}
-    if format_ != "terminal" and format_ not in renders:
-        raise UnknownNameError("format", format_, ("terminal", *renders))
-    store = open_study(study, results)
-    trials = store.trials(study)
-    epochs = store.epochs(study, only={"trial_id": _scored(trials)})
-    board = compute(trials, epochs, _launches(store, study), study=study, target=target)
-    if format_ == "terminal":
-        render_terminal(board, console if console.is_terminal or "COLUMNS" in os.environ else pipe)
-        more = Readings(results, study).count()
-        if more:
-            times = "once" if more == 1 else f"{more} times"
-            console.print(f"harness evaluate has read test {times} more, after the final phase.")
-    else:
-        typer.echo(renders[format_](board), nl=False)
-
-
-def _launches(store: ResultStore, study: str) -> pd.DataFrame:
-    """The launches, read last: says which files were left out, and raises if no launch can be read."""
-    found = store.studies(study)
-    if found.empty:
-        store.require_readable(study)
-    say_problems(store)
-    return found
-
-
-def _scored(trials: pd.DataFrame) -> list[str]:
-    """The trials whose epochs a board may show: of a cell without finished final seeds, all."""
-    final = trials[(trials["phase"] == "final") & trials["state"].isin(FINAL_STATES)]
-    others = trials[~trials["cell"].isin(set(final["cell"]))]
-    return [*final["trial_id"], *others["trial_id"]]
-
-
-def leaderboard(
-    study: StudyName,
-    results: Results = DEFAULT_RESULTS,
-    format_: Format = "terminal",
-    target: Annotated[
-        float | None, typer.Option("--target", help="Time to this validation value instead of the study's.")
-    ] = None,
-) -> None:
-    """The leaderboard of a study: final seeds, intervals, times, costs."""
-    print_board(study, results, target, format_)
-
-
-def write_page(
-    study: str, results: str, out: Path | None, *, files: bool = False, paper: bool = False
-) -> Path:
-    """Write the report of a study and return its page."""
-    from harness.paths import cache_root
-    from harness.report.page.report import write_report
-
-    store = open_study(study, results)
-    folder = out or Path(results if "://" not in results else ".") / "reports" / study
-    try:
-        trials, epochs = store.trials(study), store.epochs(study)
-        launches = _launches(store, study)
-        return write_report(
-            trials,
-            epochs,
-            launches,
-            study=study,
-            out_dir=folder,
-            files=files,
-            style="paper" if paper else "screen",
-            cache=cache_root(),
-        )
-    except OSError as error:
-        raise HarnessError(f"cannot write the report to {folder}: {error.strerror}. Use --out.") from None
-
-
-def report(
-    study: StudyName,
-    results: Results = DEFAULT_RESULTS,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the page and files.")] = None,
-    files: Annotated[
-        bool,
-        typer.Option("--files", help="Beside it: figures (SVG, PDF, PNG), tables (md, tex, csv)."),
-    ] = False,
-    style: Annotated[
-        str, typer.Option("--style", help="Of the files' figures: screen, or paper (as wide as a column).")
-    ] = "screen",
-) -> None:
-    """One HTML page that needs no other file and no network."""
-    if style not in ("screen", "paper"):
-        raise UnknownNameError("style", style, ("screen", "paper"))
-    page = write_page(study, results, out, files=files or style == "paper", paper=style == "paper")
-    console.print(f"report  {page}", soft_wrap=True)
 
 
 def compact(study: StudyName, results: Results = DEFAULT_RESULTS) -> None:

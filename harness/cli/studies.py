@@ -238,7 +238,8 @@ def _study_name(name: str) -> str:
 
 
 def _print_summary(spec: StudySpec, summary: StudySummary, results: str) -> None:
-    from harness.cli.results import print_board, say_failures, write_page
+    from harness.cli.boards import print_first, write_page
+    from harness.cli.results import say_failures
 
     if summary.forked.copied or summary.forked.left:
         left = "".join(f"; left out: {count} {why}" for why, count in summary.forked.left)
@@ -251,10 +252,10 @@ def _print_summary(spec: StudySpec, summary: StudySummary, results: str) -> None
     say_failures(spec.name, results)
     if summary.finished and summary.failed == summary.finished:
         raise typer.Exit(1)
-    print_board(spec.name, results, target=None)
-    page = write_page(spec.name, results, None)
-    console.print(f"\ntables  {results}/trials/{spec.name}  {results}/epochs/{spec.name}", soft_wrap=True)
-    console.print(f"report  {page}", soft_wrap=True)
+    write_page(spec.name, results, None)
+    print_first(spec.name, results)
+    tables = f"{results}/trials/{spec.name}  {results}/epochs/{spec.name}"
+    console.print(f"tables                {tables}", style="dim", soft_wrap=True)
 
 
 def list_(

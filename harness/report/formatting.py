@@ -96,20 +96,20 @@ def ratio(found: Ratio | None) -> str:
     open_top, open_bottom = found.reached < found.n, found.base_reached < found.base_n
     if not open_top and not open_bottom and math.isfinite(found.value):
         if math.isnan(found.low):
-            return f"{_factor(found.value)} (one seed)"
+            return f"{factor(found.value)} (one seed)"
         if math.isfinite(found.high):
-            return f"{_factor(found.value)} ({_factor(found.low)} to {_factor(found.high)})"
+            return f"{factor(found.value)} ({factor(found.low)} to {factor(found.high)})"
     own = f"{found.reached} of {found.n} reached" if open_top else ""
     base = f"baseline {found.base_reached} of {found.base_n}" if open_bottom else ""
     bound = ""
     if not open_bottom and 0 < found.low < math.inf:
-        bound = f"> {_factor(found.low)}"
+        bound = f"> {factor(found.low)}"
     elif not open_top and 0 < found.high < math.inf:
-        bound = f"< {_factor(found.high)}"
+        bound = f"< {factor(found.high)}"
     return "; ".join(part for part in (bound, own, base) if part) or DASH
 
 
-def _factor(value: float) -> str:
+def factor(value: float) -> str:
     """Two decimals where they say enough, else two or three digits."""
     return f"{value:.2f}" if 0.1 <= value < 10 else significant(value, 2 if value < 1 else 3)
 

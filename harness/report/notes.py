@@ -19,6 +19,7 @@ def notes(board: Board, group: Group) -> tuple[str, ...]:
         *_of_times(group),
         *_of_targets(group),
         *_of_columns(group),
+        *_of_versions(group),
         *board.notes,
         f"Scoring version {board.scoring}; launch {board.launch}, {board.launched_at}.",
     )
@@ -85,6 +86,12 @@ def _of_columns(group: Group) -> Iterator[str]:
         )
     for rule in dict.fromkeys(row.cost.energy_rule for row in group.rows if row.cost.energy_rule):
         yield f"Energy is an estimate: {rule}."
+
+
+def _of_versions(group: Group) -> Iterator[str]:
+    if len(group.versions) > 1:
+        named = [f"{name} ({', '.join(labels)})" for name, labels in group.versions]
+        yield f"Made by {'; '.join(named)}."
 
 
 def _points(group: Group, gap: float) -> str:

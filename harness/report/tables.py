@@ -1,19 +1,15 @@
-"""The board as terminal tables, Markdown, LaTeX and CSV. Nothing is computed here."""
+"""The whole board as terminal tables, Markdown and LaTeX. Nothing is computed here."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from harness.guard import csv_text, one_line
+from harness.guard import one_line
 from harness.report.board_tables import BoardTable, board_tables
-from harness.report.formatting import natural
 from harness.report.notes import notes
-from harness.scoring.values import Board, Group, Row
+from harness.scoring.values import Board, Group
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -129,107 +125,6 @@ def _latex_table(board_table: BoardTable) -> str:
         r"\end{table}",
     ]
     return "\n".join(lines)
-
-
-def render_csv(board: Board) -> str:
-    """One line a cell with every number unrounded, times in seconds, accuracies as stored."""
-    parts = [_records(board, group, row) for group, row in board.rows()]
-    blocks = [
-        list(dict.fromkeys(name for row in block for name in row)) for block in zip(*parts, strict=True)
-    ]
-    for block in FAMILIES:
-        blocks[block].sort(key=natural)
-    names = [name for block in blocks for name in block]
-    rows = [{name: value for block in row for name, value in block.items()} for row in parts]
-    out = io.StringIO()
-    writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
-    writer.writerow({name: _raw(name) for name in names})
-    writer.writerows({k: _raw(v) for k, v in row.items()} for row in rows)
-    return out.getvalue()
-
-
-FAMILIES = (1, 3)  # of the blocks of a record: further metrics, targets
-Records = tuple[dict[str, object], ...]
-
-
-def _records(board: Board, group: Group, row: Row) -> Records:
-    """One line in blocks, which stand in this order whatever rows have of them."""
-    metrics: dict[str, object] = {}
-    for name, summary in row.metrics:
-        metrics |= {f"{name}.mean": summary.mean, f"{name}.half_95": summary.half}
-    return _record(board, group, row), metrics, _time_record(row), _target_record(row), _cost_record(row)
-
-
-def _record(board: Board, group: Group, row: Row) -> dict[str, object]:
-    low, high = row.rank or ("", "")
-    return {
-        "study": board.study,
-        "scoring_version": board.scoring,
-        "dataset": group.dataset,
-        "dataset_revision": group.revision,
-        "cell": row.cell,
-        "label": row.label,
-        "pipeline": row.pipeline,
-        "provisional": group.provisional,
-        "split": group.split,
-        "metric": group.metric,
-        "rank_low": low,
-        "rank_high": high,
-        "mean": row.score.mean,
-        "half_95": row.score.half,
-        "sd": row.score.sd,
-        "n": row.score.n,
-        "failed": row.failed,
-        "unfinished": row.unfinished,
-        "planned": row.planned,
-        "worst": row.worst,
-        "seeds": ";".join(str(s.seed) for s in row.seeds),
-        "values": ";".join(str(_raw(s.value)) for s in row.seeds),
-        "trained": row.trained,
-        "test_reads": group.test_reads.times,
-    }
-
-
-def _time_record(row: Row) -> dict[str, object]:
-    found: dict[str, object] = {}
-    if row.times is not None:
-        found |= {"clock": row.times.clock, "device_name": row.times.device_name}
-        for name in ("best", "best_snn", "total", "total_snn"):
-            spread = getattr(row.times, name)
-            name = name.replace("_snn", "_without_pretrain")
-            found |= {f"{name}_s": spread.median, f"{name}_low_s": spread.low, f"{name}_high_s": spread.high}
-        found["stages_s"] = ";".join(f"{name}={value!r}" for name, value in row.times.stages)
-    return found
-
-
-def _target_record(row: Row) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for i, target in enumerate(row.targets, start=1):
-        p = f"target{i}"
-        found |= {p: target.target, f"{p}.s": target.total, f"{p}.without_pretrain_s": target.snn}
-        found |= {f"{p}.reached": target.reached, f"{p}.n": target.n}
-        for name, ratio in (("ratio", target.ratio), ("ratio_without_pretrain", target.ratio_snn)):
-            if ratio is not None:
-                p_name = f"{p}.{name}"
-                found |= {p_name: ratio.value, f"{p_name}_low": ratio.low, f"{p_name}_high": ratio.high}
-    return found
-
-
-def _cost_record(row: Row) -> dict[str, object]:
-    names = ("parameters", "timesteps", "firing_rate", "spikes", "synops", "energy_nj", "peak_mib")
-    return {name: getattr(row.cost, name) for name in names} | {
-        "search_trials": row.budget.finished,
-        "search_pruned": row.budget.pruned,
-        "search_failed": row.budget.failed,
-        "search_train_s": row.budget.train_s,
-        "flags": ";".join(warning.code for warning in row.warnings),
-    }
-
-
-def _raw(value: object) -> object:
-    if isinstance(value, str):
-        return csv_text(one_line(value))
-    return "" if isinstance(value, float) and math.isnan(value) else value
 
 
 def _lines(board: Board, group: Group) -> list[str]:

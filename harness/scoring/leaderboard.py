@@ -16,7 +16,7 @@ from harness.errors import HarnessError
 from harness.scoring import stats, times, warnings
 from harness.scoring.cell_rows import FORECAST_METRICS, CellRows, measured, pareto, pick
 from harness.scoring.hardware import hardware_of
-from harness.scoring.provenance import readings_of, versions_note
+from harness.scoring.provenance import readings_of, versions_of
 from harness.scoring.published import beside
 from harness.scoring.scoring import Table, baseline_of, row_of
 from harness.scoring.tables import KEY, CellInfo, StudyView, curves_of, last_attempts, parse, study_view
@@ -207,6 +207,7 @@ def _group(table: Table, own: pd.DataFrame, published: pd.DataFrame | None) -> G
         front=pareto(view, [data.cell for data in table.cells], own),
         published=_published(table, published),
         test_reads=readings_of([data.cell for data in table.cells], own),
+        versions=versions_of(table.cells),
         notes=_notes(table),
     )
 
@@ -290,4 +291,7 @@ def _notes(table: Table) -> tuple[str, ...]:
     waiting = [c.cell.pipeline for c in table.cells if c.cell.pipeline in TRIVIAL and not c.final]
     if waiting and not table.provisional:
         notes.append(f"Trivial baselines without final seeds yet: {', '.join(waiting)}. Not comparable yet.")
-    return (*notes, *versions_note(table.cells))
+    count = len(versions_of(table.cells))
+    if count > 1:
+        notes.append(f"Rows of {count} versions of the harness stand here: they may differ by that alone.")
+    return tuple(notes)

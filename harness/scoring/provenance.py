@@ -11,18 +11,13 @@ from harness.scoring.tables import CellInfo, text_of
 from harness.scoring.values import Readings
 
 
-def versions_note(cells: Sequence[CellRows]) -> tuple[str, ...]:
-    """A sentence where the scored rows were made by more than one version of the harness."""
+def versions_of(cells: Sequence[CellRows]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Which code of the harness made the scored rows of which cells."""
     found: dict[tuple[str, str], dict[str, None]] = {}
     for data in cells:
         for pair in zip(data.scored["harness"], data.scored["code"], strict=True):
             found.setdefault((text_of(pair[0]), text_of(pair[1])), {})[data.cell.label] = None
-    if len(found) < 2:
-        return ()
-    named = [f"{_version(*pair)}: {', '.join(labels)}" for pair, labels in sorted(found.items())]
-    return (
-        f"Rows of different code of the harness stand here, and may differ by it alone. {'; '.join(named)}.",
-    )
+    return tuple((_version(*pair), tuple(labels)) for pair, labels in sorted(found.items()))
 
 
 def _version(harness: str, code: str) -> str:

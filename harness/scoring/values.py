@@ -188,7 +188,8 @@ class Group:
     ``dataset`` is printed with its options, ``name`` short and unique on the board. ``scale`` turns stored
     values into printed ones (100 for shares shown in percent). ``test_gap`` is the half width that the finite
     test set alone leaves around the best accuracy. ``device_name`` is the hardware class whose times are
-    compared. ``targets`` are validation values that times to target refer to.
+    compared. ``targets`` are validation values that times to target refer to. ``versions`` are the codes of
+    the harness that made the rows, each with labels.
     """
 
     dataset: str
@@ -212,6 +213,7 @@ class Group:
     test_gap: float
     objectives: tuple[str, ...]
     test_reads: Readings
+    versions: tuple[tuple[str, tuple[str, ...]], ...] = ()
     front: tuple[ParetoPoint, ...] = ()
     published: tuple[PublishedRow, ...] = ()
     notes: tuple[str, ...] = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import re
 import shlex
@@ -20,6 +22,12 @@ from optuna.storages.journal import JournalFileBackend
 from harness.cli.app import app
 from harness.store.results import ResultStore
 from tests.cli.conftest import Cli
+
+
+def stop() -> None:
+    """What Ctrl-C does."""
+    raise KeyboardInterrupt
+
 
 CELLS = ("toy-points/a", "toy-points/b")
 
@@ -98,6 +106,42 @@ class TestLeaderboard:
         rows = ResultStore(results).trials("toy")
         mean = rows[(rows["phase"] == "final") & (rows["label"] == "a")]["test_value"].mean()
         assert f"{100 * mean:.1f}" in cli("leaderboard", "toy", "--format", "md").out
+
+    def test_the_first_screen_says_where_the_rest_is(self, cli: Cli, results: Path) -> None:
+        said = cli("leaderboard", "toy").out
+        assert all(len(line) <= 100 for line in said.splitlines())
+        assert "harness leaderboard toy --full" in said
+        assert "harness report toy" in said
+        assert "Paired differences" not in said
+        assert "Paired differences" in cli("leaderboard", "toy", "--full").out
+        cli("report", "toy")
+        assert str(Path("results/reports/toy/index.html")) in cli("leaderboard", "toy").out
+
+    def test_formats_hold_the_same_rows(self, cli: Cli, results: Path) -> None:
+        rows = json.loads(cli("leaderboard", "toy", "--format", "json").out)["rows"]
+        for kind in ("csv", "parquet"):
+            assert cli("leaderboard", "toy", "--format", kind, "--out", f"board.{kind}").out == ""
+        frames = pd.read_csv("board.csv"), pd.read_parquet("board.parquet")
+        for frame in frames:
+            assert list(frame.columns) == list(rows[0])
+            assert frame["mean"].tolist() == pytest.approx([row["mean"] for row in rows])
+        assert frames[1]["values"][0].tolist() == rows[0]["values"]
+
+    def test_choices(self, cli: Cli, results: Path) -> None:
+        said = cli(
+            "leaderboard", "toy", "--format", "csv", "--pipeline", "a", "--sort", "name", "--metric", "loss"
+        )
+        (row,) = csv.DictReader(said.out.splitlines())
+        assert (row["label"], row["metric"], row["rank_low"]) == ("a", "loss", "")
+
+    def test_watch_until_it_is_stopped(
+        self, cli: Cli, results: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waits = iter((None,))
+        monkeypatch.setattr("harness.cli.boards.time.sleep", lambda _: next(waits) or stop())
+        said = cli("leaderboard", "toy", "--watch")
+        assert said.code == 130
+        assert "harness leaderboard toy --full" in said.out
 
     def test_target(self, cli: Cli, results: Path) -> None:
         assert cli("leaderboard", "toy", "--target", "0.4").code == 0

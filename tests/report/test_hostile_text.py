@@ -15,8 +15,9 @@ from rich.console import Console
 from harness.cli.console import PlainConsole
 from harness.guard import csv_text, one_line, printable
 from harness.report.page.report import write_report
+from harness.report.records import render_csv
 from harness.report.status import render_status, study_status
-from harness.report.tables import render_csv, render_latex, render_markdown, render_terminal
+from harness.report.tables import render_latex, render_markdown, render_terminal
 from harness.scoring.leaderboard import leaderboard
 from tests.scoring.synthetic import Tables, race
 

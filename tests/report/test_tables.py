@@ -11,7 +11,8 @@ from rich.console import Console
 
 from harness.report import formatting
 from harness.report.board_tables import pairs
-from harness.report.tables import render_csv, render_latex, render_markdown, render_terminal
+from harness.report.records import render_csv
+from harness.report.tables import render_latex, render_markdown, render_terminal
 from harness.scoring.leaderboard import leaderboard
 from harness.scoring.published import load_published
 from harness.scoring.stats import Summary, ratio_of_medians

@@ -11,7 +11,8 @@ import pytest
 
 from harness.report.board_tables import board_tables, pairs, scores, training
 from harness.report.notes import notes
-from harness.report.tables import render_csv, render_markdown
+from harness.report.records import render_csv
+from harness.report.tables import render_markdown
 from harness.scoring import stats
 from harness.scoring.curves import time_curves
 from harness.scoring.leaderboard import TRIVIAL, leaderboard
@@ -219,13 +220,13 @@ def test_several_versions_of_the_harness_are_said() -> None:
     for seed in range(2):
         tables.add(trial(seed=seed, harness="0.1.0", code="aaa"))
         tables.add(trial(cell="digits/ann", seed=seed, harness="0.1.0", code="aaa"))
-    assert "different code" not in render_markdown(board_of(tables))
+    assert "versions of the harness" not in render_markdown(board_of(tables))
     tables.trials[-1] |= {"code": "bbb"}
     tables.trials[0] |= {"code": None, "harness": None}
     text = render_markdown(board_of(tables))
-    assert (
-        "an older harness: direct; harness 0.1.0, code aaa: direct, ann; harness 0.1.0, code bbb: ann" in text
-    )
+    assert "Rows of 3 versions of the harness stand here: they may differ by that alone." in text
+    codes = "an older harness (direct); harness 0.1.0, code aaa (direct, ann); harness 0.1.0, code bbb (ann)."
+    assert f"Made by {codes}" in text
 
 
 def test_readings_of_test_are_counted_whoever_won() -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from harness.report.page.content import Content
-from harness.report.tables import render_csv, render_latex, render_markdown
+from harness.report.records import render_csv
+from harness.report.tables import render_latex, render_markdown
 from harness.scoring.curves import LineSet, curves_of_study
 from harness.scoring.families import families_of
 from harness.scoring.leaderboard import StudyRows, board_of, read_study
