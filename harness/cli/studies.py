@@ -290,26 +290,22 @@ def doctor() -> None:
 
     import torch
 
+    from harness.contracts import choices
+    from harness.neurons.kernels import compiled
     from harness.paths import cache_root
     from harness.train import metadata
     from harness.train.alternatives import measure
 
     console.print(f"python packages  {metadata.packages()}", soft_wrap=True)
-    console.print(f"processor        {metadata.cpu_name()}, {os.cpu_count()} cores")
+    console.print(f"processor        {choices.cpu_name()}, {os.cpu_count()} cores")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     console.print(f"GPUs             {', '.join(gpus) or 'none: everything runs on the CPU'}")
     console.print(f"prepared data    {cache_root()}")
     console.print(f"HARNESS_DATA     {os.environ.get('HARNESS_DATA', 'not set')}")
-    for line in _backend_lines():
-        console.print(line, soft_wrap=True)
+    console.print(compiled.explain(), soft_wrap=True)
     device = torch.device("cuda" if gpus else "cpu")
+    for line in choices.explain(device):
+        console.print(line, soft_wrap=True, highlight=False)
     console.print(f"measured here, on {metadata.device_name(device)}:")
     for measured in measure(device):
         console.print(f"  {measured}", soft_wrap=True, highlight=False)
-
-
-def _backend_lines() -> list[str]:
-    from harness.layers.delay import explain
-    from harness.neurons.kernels import compiled
-
-    return [compiled.explain(), *explain()]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.contracts import registry
+from harness.contracts.choices import plain
 from harness.engine.base import WORKER_DIED
 from harness.errors import HarnessError
 from harness.store.results import ResultStore
@@ -58,6 +59,7 @@ class StudyDirector:
         for name, run in self.cells.items():
             run.load(ledger.trials.get(name, ()))
         self._redo = deque(ledger.open)
+        self._choices = ledger.choices
         self._running: dict[str, _Running] = {}
         self._begun = time.monotonic()
         self.committed = 0
@@ -102,6 +104,7 @@ class StudyDirector:
     def end(self, task: Task, end: TrialEnd) -> None:
         """Commit how an attempt ended; an INTERRUPTED one is handed out again."""
         running = self._running.pop(task.spec.id)
+        self._choices = plain(end.metadata.get("choices")) | self._choices
         end = self._judge(running, end)
         constraints = self._constraints(running, end) if end.state is State.COMPLETE else ()
         row = make.end_row(running.row, end, constraints)
@@ -161,6 +164,7 @@ class StudyDirector:
             plugins=study.plugins,
             keep=final and study.keep != "none",
             fingerprint=self.fingerprint,
+            choices=tuple(self._choices.items()),
         )
         label = self.cells[cell].cell.label
         row = make.start_row(

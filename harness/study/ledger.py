@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness.contracts.choices import plain
 from harness.engine.base import WORKER_DIED
 from harness.errors import UnknownNameError
 from harness.space import Scalar
@@ -55,6 +56,9 @@ class Ledger:
     trials: dict[str, list[Trial]] = field(default_factory=lambda: defaultdict(list))
     open: list[Open] = field(default_factory=list)
     attempts: dict[str, int] = field(default_factory=dict)  # the last one's number, by trial
+    choices: dict[str, str] = field(
+        default_factory=dict
+    )  # of measured alternatives: the first of each stands
 
 
 def read_ledger(store: ResultStore, study: StudySpec, *, with_curves: bool = False) -> Ledger:
@@ -78,6 +82,8 @@ def read_ledger(store: ResultStore, study: StudySpec, *, with_curves: bool = Fal
     for (cell_name, trial_id), attempts in ordered:
         attempts.sort(key=lambda row: int(str(row["attempt"])))
         row = attempts[-1]
+        for one in attempts:
+            ledger.choices = plain(_map(one["metadata"]).get("choices")) | ledger.choices
         params: dict[str, Scalar] = _map(row["params"])
         cell = cells[cell_name]
         spec = TrialSpec(

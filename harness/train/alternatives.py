@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from harness.contracts.choices import Record, recording
 from harness.models.build import NetworkParams, build
 from harness.neurons.constants import LeakParams
 from harness.neurons.kernels import choice, recurrence, spikingjelly_cuda, ts_lif_passes
@@ -68,9 +69,9 @@ def measure(device: torch.device, seconds: float = 4.0) -> Iterator[Measured]:
 def _leaky(device: torch.device, shape: tuple[int, ...], seconds: float) -> Measured:
     x = (torch.randn(shape, device=device) + 0.3).requires_grad_()
     grad, constants = torch.randn(shape, device=device), Constants(1.0, True, False, atan())
-    choice.forget()
-    lif_multistep(x, 0.8).backward(grad)
-    taken = choice.used()
+    with recording(Record()) as record:
+        lif_multistep(x, 0.8).backward(grad)
+    taken = choice.used(record)
 
     def passes() -> None:
         recurrence.forward(x.detach(), 0.8, constants)
@@ -93,9 +94,9 @@ def _ts_lif(device: torch.device, shape: tuple[int, ...], seconds: float) -> Mea
         ts_lif_passes.forward(x.detach(), *args)
         ts_lif_passes.backward(x.detach(), torch.ones_like(x), *args, (True, True))
 
-    choice.forget()
-    ts_lif_multistep(x, gains, mix, rule).sum().backward()
-    taken = choice.used()
+    with recording(Record()) as record:
+        ts_lif_multistep(x, gains, mix, rule).sum().backward()
+    taken = choice.used(record)
     works: dict[str, Work] = {taken: lambda: ts_lif_multistep(x, gains, mix, rule).sum().backward()}
     works.setdefault(choice.PASSES, passes)
     return Measured("TS-LIF, there and back", taken, _race(works, device, seconds))

@@ -9,11 +9,13 @@ import traceback
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import torch
 
 from harness import __version__
+from harness.contracts.choices import Record, recording
 from harness.contracts.registry import load_plugins
 from harness.errors import DataError, HarnessError, ResourceError, StoreError, StudyFileError, TrialError
 from harness.layers.malloc import keep_freed_memory, release_freed_memory
@@ -39,13 +41,15 @@ def run_attempt(
     ends INTERRUPTED with reason ``environment``: it says nothing of the trial.
     """
     begun = datetime.now(UTC)
-    device, peak = torch.device("cpu"), None
+    device, peak, record = torch.device("cpu"), None, Record(given=dict(task.choices))
     try:
         device = clean_device(task)
         peak = Peak(device)
+        record.aside = peak.aside
         load_plugins(task.plugins)
-        loop = make(task, device)
-        end = yield from _with_machine(loop.run(), task, device, peak)
+        with recording(record):
+            loop = make(task, device)
+        end = yield from _with_machine(loop.run(), record, partial(_machine, task, device, peak, record))
     except (StoreError, DataError, ResourceError, StudyFileError) as error:
         end = TrialEnd(State.INTERRUPTED, ENVIRONMENT, str(error))
     except TrialError as error:
@@ -58,7 +62,7 @@ def run_attempt(
         end = TrialEnd(State.INTERRUPTED, ENVIRONMENT, _line(error))
     except Exception as error:  # a trial is code of strangers: whatever it raises is its row's reason
         end = _failure(error)
-    machine = {**_machine(task, device, peak), "started_at": begun}
+    machine = {**_machine(task, device, peak, record), "started_at": begun}
     if peak is not None:
         peak.close()
     return replace(end, metadata={**machine, **end.metadata})
@@ -83,20 +87,19 @@ def _full(error: Exception) -> str | None:
 
 
 def _with_machine(
-    run: Generator[Report, bool, TrialEnd], task: Task, device: torch.device, peak: Peak
+    run: Generator[Report, bool, TrialEnd], record: Record, machine: Callable[[], dict[str, Any]]
 ) -> Generator[Report, bool, TrialEnd]:
     """The same reports, their ends completed by what the machine is and gave so far."""
-    go_on = True
-    try:
-        report = next(run)
-        while True:
-            machine = _machine(task, device, peak)
-            so_far = replace(report.so_far, metadata={**machine, **report.so_far.metadata})
-            go_on = yield replace(report, so_far=so_far)
-            report = run.send(go_on)
-    except StopIteration as stop:
-        end: TrialEnd = stop.value
-        return end
+    go_on: bool | None = None
+    while True:
+        try:
+            with recording(record):
+                report = next(run) if go_on is None else run.send(go_on)
+        except StopIteration as stop:
+            end: TrialEnd = stop.value
+            return end
+        so_far = replace(report.so_far, metadata={**machine(), **report.so_far.metadata})
+        go_on = yield replace(report, so_far=so_far)
 
 
 def _line(error: BaseException) -> str:
@@ -114,7 +117,6 @@ def clean_device(task: Task) -> torch.device:
     torch.set_num_threads(max(1, task.resources.cpus))
     torch.set_default_dtype(torch.float32)
     torch.manual_seed(0)
-    choice.forget()
     if task.resources.gpus > 0 and not task.logical_gpus and not torch.cuda.is_available():
         build = "was built without CUDA" if torch.version.cuda is None else "finds no CUDA device"
         raise ResourceError(
@@ -134,7 +136,7 @@ def clean_device(task: Task) -> torch.device:
     return device
 
 
-def _machine(task: Task, device: torch.device, peak: Peak | None) -> dict[str, Any]:
+def _machine(task: Task, device: torch.device, peak: Peak | None, record: Record) -> dict[str, Any]:
     return {
         "device": device.type,
         "device_name": metadata.device_name(device),
@@ -144,7 +146,8 @@ def _machine(task: Task, device: torch.device, peak: Peak | None) -> dict[str, A
         "pid": os.getpid(),
         "node": socket.gethostname(),
         "threads": torch.get_num_threads(),
-        "neurons": choice.used(),
+        "neurons": choice.used(record),
+        "choices": dict(record.taken),
         "packages": metadata.packages(),
         "git": metadata.git_state(),
         "harness": __version__,

@@ -9,7 +9,6 @@ another shape) trains by itself in the same process, and its row says why.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +20,7 @@ from greenlet import getcurrent, greenlet
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from harness.contracts.choices import active, recording, working
 from harness.contracts.data import Batch, Split
 from harness.contracts.pipeline import Learner, Stage
 from harness.errors import NonFiniteError
@@ -82,13 +82,14 @@ class FusedLoop(TrialLoop):
     fused = "1"
 
     def _train(self, stage: Stage, train: Split, epoch: int) -> float | None:
-        begun, cpu = time.perf_counter(), time.process_time()
+        begun, cpu = working()
+        self.record = active()
         self.alone: Callable[[], float | None] = partial(super()._train, stage, train, epoch)
         self.at, self.train = (stage, epoch), train
         getcurrent().parent.switch(self)
-        waited = time.perf_counter() - begun - self.share[0]  # the clock that runs here counts it too
-        self.clocks.seconds["train"] -= waited
-        self.clocks.seconds["train_cpu"] -= time.process_time() - cpu - self.share[1]
+        now, cpu_now = working()
+        self.clocks.seconds["train"] -= now - begun - self.share[0]  # the clock that runs here counts it too
+        self.clocks.seconds["train_cpu"] -= cpu_now - cpu - self.share[1]
         if isinstance(self.result, Exception):
             raise self.result
         return self.result
@@ -156,12 +157,17 @@ def _result(run: Callable[[], float | None]) -> float | Exception | None:
 def _shared(loops: list[FusedLoop], run: Callable[[], list[Any]]) -> None:
     clocks = loops[0].clocks
     clocks._synchronize()
-    begun, cpu = time.perf_counter(), time.process_time()
-    results = run()
+    record = loops[0].record
+    begun, cpu = working()
+    with recording(record):
+        results = run()
     clocks._synchronize()
-    share = ((time.perf_counter() - begun) / len(loops), (time.process_time() - cpu) / len(loops))
+    now, cpu_now = working()
+    share = ((now - begun) / len(loops), (cpu_now - cpu) / len(loops))
     for loop, result in zip(loops, results, strict=True):
         loop.result, loop.share = result, share
+        loop.record.taken.update(record.taken)
+        loop.record.used.update(record.used)
         if len(loops) > 1:
             loop.fused = str(len(loops))
 

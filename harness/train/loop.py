@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from harness.contracts import registry
+from harness.contracts.choices import active, plain
 from harness.contracts.data import DatasetCard, Split
 from harness.contracts.pipeline import Job, Stage
 from harness.errors import TrialError
@@ -36,7 +37,7 @@ class TrialLoop:
 
     def __init__(self, task: Task, device: torch.device) -> None:
         self.task, self.spec, self.device = task, task.spec, device
-        self.clocks = Clocks(device)
+        self.clocks, self._took = Clocks(device), 0
         self.checkpoints = Checkpoints(task.root, task.study)
         self.access = Access(self.spec.dataset, self.spec.phase)
         self.card = self.access.card
@@ -188,9 +189,10 @@ class TrialLoop:
         self.progress.epoch = 0
 
     def _checkpoint_if_due(self) -> None:
-        every = self.task.checkpoint_every
-        if every and self.progress.done % every == 0:
+        every, took = self.task.checkpoint_every, len(active().taken)
+        if every and (self.progress.done % every == 0 or took != self._took):
             self._checkpoint()
+            self._took = took  # what was chosen since must be chosen again, whoever goes on
 
     def _checkpoint(self) -> None:
         with self.clocks.running("checkpoint"):
@@ -200,6 +202,7 @@ class TrialLoop:
                 "progress": self.progress.state(),
                 "clocks": self.clocks.state(),
                 "scaler": self.steps.state(),
+                "choices": dict(active().taken),
             }
             self.checkpoints.save(self.spec.id, state)
 
@@ -223,6 +226,8 @@ class TrialLoop:
         self.learner.load_state_dict(found["learner"])
         self.steps.restore(found["scaler"])
         self.clocks.restore(found["clocks"])
+        active().taken.update(plain(found.get("choices")))
+        self._took = len(active().taken)
 
     # -- the end ------------------------------------------------------------------------------------
 

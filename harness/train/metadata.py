@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from harness.contracts.choices import cpu_name
+
 NUMBER_PACKAGES = (
     "torch",
     "torchvision",
@@ -81,18 +83,6 @@ def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     return done.stdout.strip()
-
-
-@functools.cache
-def cpu_name() -> str:
-    """The processor's model name."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def device_name(device: torch.device) -> str:

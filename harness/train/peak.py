@@ -5,9 +5,13 @@ from __future__ import annotations
 import resource
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+
+from harness.layers.malloc import release_freed_memory
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 SAMPLE_S = 0.02
@@ -22,7 +26,7 @@ class Peak:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._device, self._highest = device, 0.0
+        self._device, self._highest, self._kept = device, 0.0, 0.0
         self._stop = threading.Event()
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
@@ -39,11 +43,26 @@ class Peak:
     def mib(self) -> float | None:
         """MiB so far; None where nothing can be measured."""
         if self._device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._device) / 2**20
+            return max(self._kept, torch.cuda.max_memory_allocated(self._device) / 2**20)
         if self._before is None:
             return None
         highest = high_water_mib() if self._own_mark else max(self._highest, resident_mib() or 0.0)
-        return max(0.0, (highest or 0.0) - self._before)
+        return max(self._kept, (highest or 0.0) - self._before)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is held inside is not the trial's."""
+        self._kept = self.mib() or 0.0
+        try:
+            yield
+        finally:
+            if self._device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(self._device)
+            else:
+                release_freed_memory()
+                self._highest = 0.0
+                if self._own_mark:
+                    reset_high_water()
 
     def close(self) -> None:
         """No more samples."""

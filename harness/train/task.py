@@ -18,6 +18,7 @@ class Task:
     ``root`` is the results root for checkpoints and artifacts. ``checkpoint_every`` 0 turns checkpoints off;
     ``timeout_s`` 0 sets no limit. ``logical_gpus``: GPUs are only counted, the trial trains on the CPU.
     ``keep``: whether a final trial's network is kept; its card names the study's ``fingerprint``.
+    ``choices`` of measured alternatives that the study's rows hold: :mod:`harness.contracts.choices`.
     """
 
     study: str
@@ -35,3 +36,4 @@ class Task:
     logical_gpus: bool = False
     keep: bool = False
     fingerprint: str = ""
+    choices: tuple[tuple[str, str], ...] = ()

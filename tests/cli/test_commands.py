@@ -242,7 +242,14 @@ def test_list(cli: Cli) -> None:
 
 
 def test_doctor(cli: Cli) -> None:
+    import torch
+
+    from harness.layers.delay import convolve
+
+    convolve(torch.rand(3, 2, 4), torch.rand(5, 6, 4))
     said = cli("doctor").out
+    assert "kept choices of measured alternatives: " in said
+    assert "delays: 3 steps, batch 2, 4-6, 5 taps, gradients of nothing; float32 on cpu" in said
     assert "compiled neurons" in said
     assert "torch" in said
     assert "cores" in said

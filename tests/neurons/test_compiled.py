@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from harness.contracts.choices import Record, recording
 from harness.neurons.kernels import _machine as machine
 from harness.neurons.kernels import choice, compiled, recurrence, ts_lif_passes
 from harness.neurons.kernels.functional import integrate_multistep, lif_held, lif_multistep
@@ -162,9 +163,9 @@ def test_neurons_use_them() -> None:
     """A neuron's own forward and hold end in the loops, and say so."""
     x = normal((4, 8), 14).requires_grad_()
     for run in (lambda: LIF()(x), lambda: LIF().hold(x[0], 4), lambda: TSLIF(TSLIFParams())(x)):
-        choice.forget()
-        run().sum().backward()
-        assert choice.used() == choice.LOOPS
+        with recording(Record()):
+            run().sum().backward()
+            assert choice.used() == choice.LOOPS
 
 
 UNWRITABLE = """

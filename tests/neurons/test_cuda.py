@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from harness.contracts.choices import Record, recording
 from harness.neurons.kernels import choice, recurrence
 from harness.neurons.kernels.functional import integrate_multistep, lif_multistep
 from harness.neurons.kernels.recurrence import Constants
@@ -31,10 +32,10 @@ def on_card(*shape: int, seed: int) -> Tensor:
 def test_lif(steps: int, surrogate: Surrogate, dtype: torch.dtype, reset: Any) -> None:
     x = (on_card(steps, 64, 513, seed=1) + 0.3).to(dtype).requires_grad_()
     grad = on_card(steps, 64, 513, seed=2).to(dtype)
-    choice.forget()
-    out = lif_multistep(x, 0.7, 1.0, surrogate, reset=reset)
-    out.backward(grad)
-    assert choice.used() == choice.TRITON
+    with recording(Record()):
+        out = lif_multistep(x, 0.7, 1.0, surrogate, reset=reset)
+        out.backward(grad)
+        assert choice.used() == choice.TRITON
     constants = Constants(1.0, reset == "hard", False, surrogate)
     expected = recurrence.forward(x.detach().float(), 0.7, constants)
     by_x, _ = recurrence.backward(x.detach().float(), grad.float(), 0.7, constants, learned=False)

@@ -224,6 +224,7 @@ def test_they_compile_for_cards(
 @pytest.mark.parametrize("kernel", ["leaky_triton", "ts_lif_triton"])
 def test_a_kernel_that_cannot_run_is_said_once(monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
     """Here there is no card to run it on: the passes take over, and the row says so."""
+    from harness.contracts.choices import Record, recording
     from harness.neurons.kernels import choice
     from harness.neurons.lif import LIF
     from harness.neurons.ts_lif import TSLIF
@@ -232,12 +233,14 @@ def test_a_kernel_that_cannot_run_is_said_once(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(choice, "_on_gpu", lambda x, name: name not in choice._failed)
     neuron = LIF() if kernel == "leaky_triton" else TSLIF()
     x = normal(6, 4, 8, seed=20).requires_grad_()
-    choice.forget()
-    with pytest.warns(RuntimeWarning, match=f"{kernel} does not run here, passes of torch do"):
-        out = neuron(x)
-    out.sum().backward()  # a warning more would be an error
-    neuron(x.detach())
-    assert choice.used().startswith(f"passes of torch; {kernel} failed: ") or choice.LOOPS in choice.used()
+    record = Record()
+    with recording(record):
+        with pytest.warns(RuntimeWarning, match=f"{kernel} does not run here, passes of torch do"):
+            out = neuron(x)
+        out.sum().backward()  # a warning more would be an error
+        neuron(x.detach())
+    said = choice.used(record)
+    assert said.startswith(f"passes of torch; {kernel} failed: ") or choice.LOOPS in said
     monkeypatch.undo()
     torch.testing.assert_close(out, neuron(x.detach()), atol=1e-6, rtol=0)
     assert x.grad is not None

@@ -1,6 +1,6 @@
 """Synapses with delays: learned, fixed or none, in three equal backends."""
 
-from harness.layers.delay.backends import BACKENDS, Backend, Problem, backend_rule, convolve, explain
+from harness.layers.delay.backends import BACKENDS, Backend, convolve
 from harness.layers.delay.kernel import delta_kernel, sigma_after, spread_kernel
 from harness.layers.delay.layer import DelayLayer, DelaySpec, delay_layers, rounded
 
@@ -9,12 +9,9 @@ __all__ = [
     "Backend",
     "DelayLayer",
     "DelaySpec",
-    "Problem",
-    "backend_rule",
     "convolve",
     "delay_layers",
     "delta_kernel",
-    "explain",
     "rounded",
     "sigma_after",
     "spread_kernel",

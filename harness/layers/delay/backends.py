@@ -1,4 +1,4 @@
-"""Ways to compute one and the same delayed sum, and the measured rule that chooses.
+"""Ways to compute one and the same delayed sum; which is fastest is measured.
 
 Every backend maps x (T, B, I) and a kernel (K, O, I) to
 
@@ -10,86 +10,19 @@ time, v[t] = k v[t-1] + out[t]: the membrane of a readout that never fires.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from harness.contracts import choices, timing
 from harness.errors import UnknownNameError
 from harness.layers.delay import dft
-from harness.layers.delay.long_kernel_matmul import fast_matmul
 
 Backend = Literal["auto", "conv1d", "fft", "dft"]
 BACKENDS: tuple[str, ...] = get_args(Backend)
-
-CALL_COST = 2_000_000
-"""What one small matrix product costs beyond its multiplications, in multiplications (17 us, measured)."""
-NARROW = 48
-"""Outputs below which conv1d gets no cheaper (256-20 takes 0.37 of the time of 256-256, measured)."""
-DFT_RATE = 0.8
-"""Rate of the transform's products over that of conv1d forward and backward (measured, at worst)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """The size of one layer's work on one batch."""
-
-    steps: int
-    batch: int
-    inputs: int
-    outputs: int
-    taps: int
-    device: str = "cpu"
-
-    @property
-    def direct(self) -> float:
-        """Multiplications of the convolution as written; few outputs cost as many as NARROW."""
-        steps_out = self.steps + (self.taps - 1) // 2
-        outputs = max(self.outputs, NARROW)
-        return float(steps_out) * self.batch * self.inputs * outputs * self.taps
-
-    @property
-    def transformed(self) -> float:
-        """Multiplications by transform, calls counted in the same unit."""
-        n, steps_out = self.steps + self.taps - 1, self.steps + (self.taps - 1) // 2
-        products = 1.5 * n * self.batch * self.inputs * self.outputs
-        ways = n * self.batch * (self.steps * self.inputs + steps_out * self.outputs)
-        return products + ways + n * self.taps * self.inputs * self.outputs + n * CALL_COST
-
-
-def backend_rule(problem: Problem) -> Backend:
-    """The backend for a problem: on CPU ``dft`` where it saves work, else ``conv1d``.
-
-    On a GPU ``conv1d``: cuDNN runs it near peak and the transform was not measured there.
-    Measured by ``python benchmarks/delays.py rule``.
-    """
-    if problem.device != "cpu":
-        return "conv1d"
-    if not fast_matmul():
-        return "fft" if problem.direct > 8 * problem.transformed else "conv1d"
-    return "dft" if DFT_RATE * problem.direct > problem.transformed else "conv1d"
-
-
-def explain(device: str = "cpu") -> tuple[str, ...]:
-    """The rule in words and its choice for the paper's layers, one line each."""
-    product = "oneDNN" if fast_matmul() else "torch.mm"
-    lines = [
-        f"delay layers on {device}: matrix products by {product}; 'dft' where its multiplications, "
-        f"calls counted as {CALL_COST:.0e} each, are below {DFT_RATE:g} x those of conv1d"
-    ]
-    for name, taps, sizes in (
-        ("shd", 25, ((100, 140, 256), (112, 256, 256), (124, 256, 20))),
-        ("ssc/gsc", 31, ((101, 140, 512), (116, 512, 512), (146, 512, 35))),
-    ):
-        for batch in (256, 64, 8):
-            chosen = [
-                f"{inputs}-{outputs} " + backend_rule(Problem(steps, batch, inputs, outputs, taps, device))
-                for steps, inputs, outputs in sizes
-            ]
-            lines.append(f"  {name}, batch {batch}: {', '.join(chosen)}")
-    return tuple(lines)
 
 
 def convolve(
@@ -101,11 +34,10 @@ def convolve(
     decay: float | None = None,
 ) -> Tensor:
     """The delayed sum (T', B, O); see the module. Raises UnknownNameError for a backend."""
-    taps, outputs, inputs = kernel_koi.shape
-    steps, batch = x_tbi.shape[:2]
+    taps, steps = len(kernel_koi), len(x_tbi)
     length = steps + (taps - 1) // 2 if steps_out is None else steps_out
     if backend == "auto":
-        backend = backend_rule(Problem(steps, batch, inputs, outputs, taps, x_tbi.device.type))
+        backend = chosen(x_tbi, kernel_koi, length, decay)
     if backend == "conv1d":
         return leaky_sum(_conv1d(x_tbi, kernel_koi, length), decay)
     with torch.autocast(x_tbi.device.type, enabled=False):
@@ -115,6 +47,31 @@ def convolve(
         if backend == "dft":
             return dft.convolve(x_tbi, kernel_koi, length, decay)
     raise UnknownNameError("delay backend", backend, BACKENDS)
+
+
+def chosen(
+    x_tbi: Tensor, kernel_koi: Tensor, length: int, decay: float | None = None, *, whole: bool = False
+) -> Backend:
+    """The fastest backend for a shape and the gradients that are wanted: :mod:`harness.contracts.choices`.
+
+    Timesteps and batches of about the same size share a choice. ``whole``: the kernel stays as it is.
+    """
+    (taps, outputs, inputs), (steps, batch) = kernel_koi.shape, x_tbi.shape[:2]
+    wanted = timing.wanted(x_tbi, kernel_koi)
+    form = "whole delays" if whole else timing.gradients(wanted)
+    sizes = f"{choices.bucket(steps)} steps, batch {choices.bucket(batch)}, {inputs}-{outputs}, {taps} taps"
+    key = f"delays: {sizes}, {form}{'' if decay is None else ', leaky sum'}"
+
+    def work(name: Backend, size: int) -> timing.Work:
+        x, kernel = timing.samples(wanted, x_tbi, (steps, size, inputs), kernel_koi, kernel_koi.shape)
+        if whole and name == "dft":
+            table = dft.transforms(steps, taps, length, decay, x.device)
+            return partial(dft.apply_spectrum, x, dft.kernel_spectrum(kernel, table), table)
+        run = partial(convolve, x, kernel, backend=name, steps_out=length, decay=decay)
+        return timing.there_and_back(run, x, kernel)
+
+    ways: tuple[Backend, ...] = ("conv1d", "fft", "dft")
+    return choices.pick(key, x_tbi, batch, {name: partial(work, name) for name in ways})
 
 
 def _conv1d(x_tbi: Tensor, kernel_koi: Tensor, length: int) -> Tensor:

@@ -72,7 +72,10 @@ def kernel_spectrum(kernel_koi: Tensor, table: Transforms) -> Tensor:
 
 def _spectrum(x_tbi: Tensor, matrix: Tensor) -> Tensor:
     steps, batch, width = x_tbi.shape
-    rows = rows_times(matrix, x_tbi.reshape(steps, -1).t())
+    flat = x_tbi.contiguous().view(
+        steps, -1
+    )  # an expanded one (a gradient of mean, of sum) is 20 times slower
+    rows = rows_times(matrix, flat.t())
     return rows.view(-1, 2, batch, width)
 
 

@@ -16,8 +16,7 @@ from harness.layers.delay import dft
 from harness.layers.delay.backends import (
     BACKENDS,
     Backend,
-    Problem,
-    backend_rule,
+    chosen,
     convolve,
     gather,
 )
@@ -94,6 +93,7 @@ class DelayLayer(nn.Module):
             self.mask = (torch.rand(shape, generator=generator) > spec.sparsity).float()
         self.constrain()
         self._whole = False
+        self._kernel: Tensor | None = None
         self._spectrum: tuple[dft.Transforms, Tensor] | None = None
 
     def _make_positions(self, generator: torch.Generator | None) -> None:
@@ -149,13 +149,15 @@ class DelayLayer(nn.Module):
     def rounded(self) -> Iterator[None]:
         """Evaluate with whole delays; parameters, sigma and optimiser state are not touched.
 
-        Without gradients the kernel's transform is made once for all batches inside.
+        Without gradients the kernel and its transform are made once for all batches inside.
         """
-        before, self._whole, self._spectrum = self._whole, True, None
+        before, self._whole = self._whole, True
+        self._kernel = self._spectrum = None
         try:
             yield
         finally:
-            self._whole, self._spectrum = before, None
+            self._whole = before
+            self._kernel = self._spectrum = None
 
     def leave_graphs(self) -> None:
         """Stay outside the graphs of ``torch.compile``: a loop over frequencies is no graph.
@@ -171,23 +173,23 @@ class DelayLayer(nn.Module):
                 f"delay layer: the input has shape {tuple(x_tbi.shape)}, wanted "
                 f"(timesteps >= 1, batch, {self.spec.inputs})."
             )
-        if self._whole and not torch.is_grad_enabled() and self._by_transform(x_tbi):
+        if self._whole and not torch.is_grad_enabled():
             return self._forward_whole(x_tbi, decay)
         return convolve(x_tbi, self.kernel(), backend=self.spec.backend, decay=decay)
 
-    def _by_transform(self, x_tbi: Tensor) -> bool:
-        spec, (steps, batch, _) = self.spec, x_tbi.shape
-        chosen = spec.backend
-        if chosen == "auto":
-            size = Problem(steps, batch, spec.inputs, spec.outputs, spec.taps, x_tbi.device.type)
-            chosen = backend_rule(size)
-        return chosen == "dft"
-
     def _forward_whole(self, x_tbi: Tensor, decay: float | None) -> Tensor:
-        taps, steps = self.spec.taps, len(x_tbi)
-        table = dft.transforms(steps, taps, steps + (taps - 1) // 2, decay, x_tbi.device)
+        spec, steps = self.spec, len(x_tbi)
+        if self._kernel is None:
+            self._kernel = self.kernel()
+        length = steps + (spec.taps - 1) // 2
+        backend = spec.backend
+        if backend == "auto":
+            backend = chosen(x_tbi, self._kernel, length, decay, whole=True)
+        if backend != "dft":
+            return convolve(x_tbi, self._kernel, backend=backend, decay=decay)
+        table = dft.transforms(steps, spec.taps, length, decay, x_tbi.device)
         if self._spectrum is None or self._spectrum[0] is not table:
-            self._spectrum = (table, dft.kernel_spectrum(self.kernel(), table))
+            self._spectrum = (table, dft.kernel_spectrum(self._kernel, table))
         return dft.apply_spectrum(x_tbi, self._spectrum[1], table)
 
     def forward_by_gather(self, x_tbi: Tensor) -> Tensor:

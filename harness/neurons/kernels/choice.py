@@ -2,7 +2,8 @@
 
 On CUDA the kernels in Triton, on a CPU the compiled loops, and what these do not cover as passes of torch.
 A kernel that does not compile is named once and not tried again in this process; the passes take over,
-and :func:`used` says so to the row of the trial.
+and :func:`used` says so to the row of the trial. Where nothing but time tells alternatives apart they are
+measured: :mod:`harness.contracts.choices`, which also holds the record of what a trial used.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from harness.contracts.choices import Record, active
 from harness.neurons.kernels import compiled, recurrence, ts_lif_passes
 from harness.neurons.kernels.recurrence import Constants
 from harness.neurons.kernels.ts_lif_recurrence import Rule
 
 TRITON, LOOPS, PASSES = "triton", "compiled loops", "passes of torch"
 _TYPES = (torch.float32, torch.bfloat16, torch.float16)
-_used: set[str] = set()
 _failed: dict[str, str] = {}
 
 
@@ -53,19 +54,15 @@ def ts_lif(x: Tensor, gains: Tensor, rule: Rule) -> Code:
     return _taken(PASSES, _in_single(ts_lif_passes.forward, ts_lif_passes.backward))
 
 
-def used() -> str:
-    """What computed neurons since :func:`forget`, and which kernel failed why; "" where none ran."""
+def used(record: Record | None = None) -> str:
+    """What computed neurons, and which kernel failed why; "" where none ran."""
+    names = (record or active()).used
     failures = [f"{name} failed: {reason}" for name, reason in sorted(_failed.items())]
-    return "; ".join([", ".join(sorted(_used)), *failures]) if _used else ""
-
-
-def forget() -> None:
-    """Begin a new list of what is used."""
-    _used.clear()
+    return "; ".join([", ".join(sorted(names)), *failures]) if names else ""
 
 
 def _taken(name: str, code: Code) -> Code:
-    _used.add(name)
+    active().used.add(name)
     return code
 
 
@@ -94,7 +91,7 @@ def _attempt(kernel: str, which: int, *args: Any, **options: Any) -> Any:
             reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[-1]}"[:200]
             _failed[kernel] = reason
             warnings.warn(f"{kernel} does not run here, passes of torch do: {reason}", RuntimeWarning, 2)
-    _used.discard(TRITON)
+    active().used.discard(TRITON)
     return _taken(PASSES, _PASSES[kernel])[which](*args, **options)
 
 

@@ -1,19 +1,20 @@
 """Unit values of the delay layer: kernels, ranges, rounding, backends, bad input."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
 
+from harness.contracts import choices
+from harness.contracts.choices import Record, recording
 from harness.errors import HarnessError, UnknownNameError
 from harness.layers.delay import (
     DelayLayer,
     DelaySpec,
-    Problem,
-    backend_rule,
     convolve,
     delta_kernel,
-    explain,
+    dft,
     rounded,
     sigma_after,
     spread_kernel,
@@ -294,8 +295,41 @@ def test_unknown_names() -> None:
         make()(torch.zeros(0, 2, 7))
 
 
-def test_rule_prefers_the_transform_where_it_saves_work() -> None:
-    assert backend_rule(Problem(112, 256, 256, 256, 25)) in ("dft", "fft")
-    assert backend_rule(Problem(100, 8, 20, 20, 3)) == "conv1d"
-    assert backend_rule(Problem(112, 256, 256, 256, 25, "cuda")) == "conv1d"
-    assert any("shd, batch 256" in line for line in explain())
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_is_measured_is_what_runs(whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A choice for training and one for evaluation, whichever backends those are."""
+    layer, x = make(), torch.rand(12, 4, 7, generator=generator(1))
+    results = []
+    for name in ("conv1d", "fft", "dft"):
+        monkeypatch.setattr(choices, "_kept", lambda *_args, name=name: name)
+        with recording(Record()) as record, torch.set_grad_enabled(not whole):
+            with rounded(layer) if whole else nullcontext():
+                results.append(layer(x, 0.9))
+            (key,) = record.taken
+        wanted = "whole delays" if whole else "gradients of kernel"
+        assert f"delays: 12 steps, batch 4, 7-5, 9 taps, {wanted}, leaky sum; float32 on cpu" in key
+    for other in results[1:]:
+        torch.testing.assert_close(other, results[0], atol=1e-5, rtol=1e-5)
+
+
+def test_gradients_that_come_expanded_are_taken_in_contiguous(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A readout that ends in a sum over time gives one with strides of 0; so does direct coding."""
+    strides: list[int] = []
+    plain = dft.rows_times
+
+    def watched(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        strides.extend((*x.stride(), *w.stride()))
+        return plain(x, w)
+
+    monkeypatch.setattr(dft, "rows_times", watched)
+    gradients = []
+    for contiguous in (False, True):
+        layer = make(backend="dft")
+        x = torch.rand(1, 4, 7, generator=generator(1)).expand(12, 4, 7)
+        out = layer(x.contiguous() if contiguous else x)
+        grad = torch.autograd.grad(out.sum(0).sum(), out, retain_graph=True)[0]
+        assert 0 in grad.stride()
+        out.backward(grad.contiguous() if contiguous else grad)
+        gradients.append(layer.weight.grad)
+    assert 0 not in strides
+    assert torch.equal(*gradients)
