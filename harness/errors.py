@@ -28,7 +28,10 @@ from collections.abc import Iterable
 
 
 class HarnessError(Exception):
-    """Base of all errors that the command line prints as one line with exit code 2."""
+    """Base of all errors that the command line prints as one line with exit code 2; a notebook does, too."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
 
 
 class StudyFileError(HarnessError):

@@ -95,10 +95,11 @@ def print_first(study: str, results: str) -> None:
 def board_of(study: str, results: str, target: float | None = None) -> Board:
     """Read what a board needs and compute it; says which files were left out."""
     from harness.scoring.leaderboard import leaderboard as compute
+    from harness.scoring.tables import scored_trials
 
     store = open_study(study, results)
     trials = store.trials(study)
-    epochs = store.epochs(study, only={"trial_id": _scored(trials)})
+    epochs = store.epochs(study, only={"trial_id": scored_trials(trials)})
     return compute(trials, epochs, _launches(store, study), study=study, target=target)
 
 
@@ -191,13 +192,6 @@ def _launches(store: ResultStore, study: str) -> pd.DataFrame:
         store.require_readable(study)
     say_problems(store)
     return found
-
-
-def _scored(trials: pd.DataFrame) -> list[str]:
-    """The trials whose epochs a board may show: of a cell without finished final seeds, all."""
-    final = trials[(trials["phase"] == "final") & trials["state"].isin(FINAL_STATES)]
-    others = trials[~trials["cell"].isin(set(final["cell"]))]
-    return [*final["trial_id"], *others["trial_id"]]
 
 
 def report_folder(study: str, results: str) -> Path:

@@ -46,6 +46,10 @@ class Registry(Generic[T]):
             )
         self._classes[name] = value
 
+    def forget(self, name: str) -> None:
+        """Drop a name, for what takes its place."""
+        self._classes.pop(name, None)
+
     def all(self) -> Mapping[str, type[T]]:
         """Every class by name, built-in ones and plug-ins."""
         if not self._loaded:

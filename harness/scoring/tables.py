@@ -147,6 +147,13 @@ def last_attempts(trials: pd.DataFrame, study: str) -> pd.DataFrame:
     return own.drop_duplicates(KEY, keep="last").reset_index(drop=True)
 
 
+def scored_trials(trials: pd.DataFrame) -> list[str]:
+    """The trials whose epochs a board may show: of a cell without finished final seeds, all."""
+    final = trials[(trials["phase"] == "final") & trials["state"].isin(FINAL_STATES)]
+    others = trials[~trials["cell"].isin(set(final["cell"]))]
+    return [*final["trial_id"], *others["trial_id"]]
+
+
 def curves_of(epochs: pd.DataFrame, study: str, keys: pd.DataFrame) -> pd.DataFrame:
     """The epoch rows of the trials in ``keys`` (columns cell, trial_id), one row a measured number.
 

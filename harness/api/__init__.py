@@ -1,0 +1,1 @@
+"""What ``import harness`` offers: studies, results and registration, for notebooks and scripts."""

@@ -1,0 +1,80 @@
+"""Results in Python: tables as pandas, boards as frozen values, charts, trained networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from harness.errors import UnknownNameError
+from harness.scoring.leaderboard import leaderboard
+from harness.scoring.tables import scored_trials
+from harness.scoring.values import Board
+from harness.store.results import ResultStore
+
+if TYPE_CHECKING:
+    from harness.kept.network import KeptModel
+
+CHARTS = ("time-accuracy", "epoch-accuracy")
+
+
+class Results:
+    """The tables below a folder or URI (``s3://...``).
+
+    Nothing is cached: each call reads what is there now.
+    """
+
+    def __init__(self, root: str | Path = "results") -> None:
+        self.root = str(root)
+        self._store = ResultStore(root)
+
+    @property
+    def studies(self) -> tuple[str, ...]:
+        """The names of all studies."""
+        return tuple(self._store.study_names())
+
+    def trials(self, study: str) -> pd.DataFrame:
+        """One row an attempt of a trial; ``docs/data-formats.md`` names the columns."""
+        return self._store.trials(self._known(study))
+
+    def epochs(self, study: str) -> pd.DataFrame:
+        """One row a number that was measured after an epoch."""
+        return self._store.epochs(self._known(study))
+
+    def board(self, study: str, *, target: float | None = None) -> Board:
+        """The leaderboard as frozen values: a group a data set, a row a cell, best first."""
+        trials = self.trials(study)
+        epochs = self._store.epochs(study, only={"trial_id": scored_trials(trials)})
+        return leaderboard(trials, epochs, self._store.studies(study), study=study, target=target)
+
+    def chart(self, study: str, kind: str = "time-accuracy") -> Any:
+        """An Altair chart: validation over training seconds (``time-accuracy``) or over epochs."""
+        if kind not in CHARTS:
+            raise UnknownNameError("chart", kind, CHARTS)
+        from harness.api.charts import time_accuracy
+
+        trials = self.trials(study)
+        epochs = self._store.epochs(study, only={"trial_id": scored_trials(trials)})
+        return time_accuracy(trials, epochs, self._store.studies(study), study, kind)
+
+    def model(self, study: str, cell: str = "", *, trial: str = "", trust: bool = False) -> KeptModel:
+        """The winner's network as a ``torch.nn.Module`` with ``.card``: the seed best on validation, or
+        ``trial``.
+
+        Raises UnknownNameError, StoreError and HarnessError as ``harness predict`` does.
+        """
+        from harness.kept.choose import choose
+        from harness.kept.network import open_model
+
+        wanted = f"{self._known(study)}/{cell}" if cell else self._known(study)
+        chosen = choose(self._store, wanted, trial=trial)
+        return open_model(self._store, chosen.cards[0], trusted=trust)
+
+    def _known(self, study: str) -> str:
+        if study not in self.studies:
+            raise UnknownNameError(f"study in {self.root}", study, self.studies)
+        return study
+
+    def __repr__(self) -> str:
+        return f"Results({self.root!r}: {', '.join(self.studies) or 'no study yet'})"
