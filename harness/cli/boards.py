@@ -16,7 +16,6 @@ from harness.cli.options import DEFAULT_RESULTS, Results, StudyName
 from harness.cli.results import open_study, say_problems
 from harness.errors import HarnessError, UnknownNameError
 from harness.store.readings import Readings
-from harness.trial import FINAL_STATES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from harness.contracts.choices import Record, recording
 from harness.contracts.data import SplitName
 from harness.errors import DataError, IncompatibleError
 from harness.kept.network import KeptModel
@@ -43,7 +44,8 @@ def evaluate_split(models: Sequence[KeptModel], root: str, split: SplitName) -> 
             found = score(access.card, outputs(models, held), gather([b.y for b in batches(held, 256, _CPU)]))
         else:
             learner = models[0].learner
-            found = as_the_loop(learner, held, access.card, learner.job.params.batch_size, probe=False)
+            with recording(Record(given=card.choices)):
+                found = as_the_loop(learner, held, access.card, learner.job.params.batch_size, probe=False)
             models[0].eval()
     return _numbers(found), readings
 

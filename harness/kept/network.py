@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from harness.contracts import registry
+from harness.contracts.choices import Record, recording
 from harness.contracts.data import Batch, DatasetCard, Events
 from harness.contracts.pipeline import Job, Learner
 from harness.errors import HarnessError, IncompatibleError
@@ -50,11 +52,17 @@ class KeptModel(nn.Module):
         """The card of the data that it was trained on."""
         return self.learner.job.card
 
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """The evaluation form, computed the way that its trial computed it."""
+        with recording(Record(given=self.card.choices)), self.learner.evaluating():
+            yield
+
     def forward(self, x: Tensor | Events, length: Tensor | None = None) -> Tensor:
         """Logits (B, classes) or forecasts (B, horizon, variates) of samples (B, ...)."""
         count = x.batch if isinstance(x, Events) else len(x)
         batch = Batch(x, torch.zeros(count, dtype=torch.long), length).to(self.learner.job.device)
-        with self.learner.evaluating():
+        with self.evaluating():
             return self.learner.predict(batch)
 
     def classes(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ def outputs(models: Sequence[KeptModel], split: Split, size: int = BATCH) -> Ten
     for model in models:
         learner, parts = model.learner, []
         model.eval()
-        with torch.no_grad(), learner.evaluating():
+        with torch.no_grad(), model.evaluating():
             for batch in batches(split, size, learner.job.device):
                 parts.append(learner.predict(batch))
         out = gather(parts).double()

@@ -46,7 +46,8 @@ class ModelCard(_Form):
     ``data`` is the data set's card and ``cards`` those of the sets that its stages use, as mappings;
     ``options`` are the data set's. ``applied`` is what its samples went through: class names, or shift and
     scale of each variate. ``values`` are the objectives on validation at ``best_epoch``, ``test`` what the
-    final phase read once. ``plugins`` are files and hashes of their text. ``last`` equals ``best`` where the
+    final phase read once. ``plugins`` are files and hashes of their text. ``choices`` are of measured
+    alternatives, which differ in the last digits. ``last`` equals ``best`` where the
     best epoch was the last one.
     """
 
@@ -75,6 +76,7 @@ class ModelCard(_Form):
     packages: dict[str, str]
     plugins: dict[str, str]
     fingerprint: str
+    choices: dict[str, str] = Field(default_factory=dict)
     weights: dict[Which, WeightsFile] = Field(default_factory=dict)
 
     @property

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from harness import __version__
+from harness.contracts.choices import active
 from harness.store.models import ModelCard, Models, Which
 from harness.train import metadata
 
@@ -73,4 +74,5 @@ def _card(run: TrialLoop, test: Mapping[str, float]) -> ModelCard:
         packages=metadata.packages(),
         plugins={name: hashlib.sha256(text.encode()).hexdigest() for name, text in task.plugins},
         fingerprint=task.fingerprint,
+        choices=dict(active().taken),
     )

@@ -31,6 +31,8 @@ cells:
       - train-mean
       - nlinear-ridge
       - {{name: forecast-snn, set: {{net.wide: 8}}}}
+  - dataset: vowels
+    pipelines: [{{name: delays, set: {{network.width: 8, delay.max: 7, neuron.name: lif}}}}]
   - dataset: toy-points
     pipelines: [toy]
 space: {{optimizer.lr: {{float: [1.0e-3, 1.0e-2], log: true}}, lr: {{float: [0.01, 0.1]}}}}

@@ -158,7 +158,7 @@ def test_other_forms_and_names_are_one_line(cli: Cli, here: Path, tmp_path: Path
     )
     assert "unknown study" in line("predict", "keptt", "--data", "own.npz", *out)
     assert "unknown cell of 'kept'" in line("predict", "kept/digits/dirct", "--data", "own.npz", *out)
-    assert "5 data sets; name a cell" in line("predict", "kept", "--data", "own.npz", *out)
+    assert "6 data sets; name a cell" in line("predict", "kept", "--data", "own.npz", *out)
     assert "unknown kept trial" in line("predict", "kept", "--trial", "0" * 16, "--data", "own.npz", *out)
     assert "unknown split" in line("evaluate", direct, "--split", "tests")
     write_series(tmp_path / "short.csv", 10)
