@@ -14,9 +14,9 @@ LIMIT_S = 120
 RUN = """
 import sys, nbformat
 from nbclient import NotebookClient
-book = nbformat.read(sys.argv[1], 4)
-NotebookClient(book, timeout=300, kernel_name="python3", resources={"metadata": {"path":
-sys.argv[2]}}).execute() nbformat.write(book, sys.argv[2] + "/done.ipynb")
+book, place = nbformat.read(sys.argv[1], 4), sys.argv[2]
+NotebookClient(book, timeout=300, kernel_name="python3", resources={"metadata": {"path": place}}).execute()
+nbformat.write(book, place + "/done.ipynb")
 """
 
 
