@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,16 +38,16 @@ class Results:
 
     def trials(self, study: str) -> pd.DataFrame:
         """One row an attempt of a trial; ``docs/data-formats.md`` names the columns."""
-        return self._store.trials(self._known(study))
+        return self._whole(lambda store: store.trials(self._known(study)))
 
     def epochs(self, study: str) -> pd.DataFrame:
         """One row a number that was measured after an epoch."""
-        return self._store.epochs(self._known(study))
+        return self._whole(lambda store: store.epochs(self._known(study)))
 
     def board(self, study: str, *, target: float | None = None) -> Board:
         """The leaderboard as frozen values: a group a data set, a row a cell, best first."""
         trials = self.trials(study)
-        epochs = self._store.epochs(study, only={"trial_id": scored_trials(trials)})
+        epochs = self._scored(study, trials)
         return leaderboard(trials, epochs, self._store.studies(study), study=study, target=target)
 
     def chart(self, study: str, kind: str = "time-accuracy") -> Any:
@@ -55,7 +57,7 @@ class Results:
         from harness.api.charts import time_accuracy
 
         trials = self.trials(study)
-        epochs = self._store.epochs(study, only={"trial_id": scored_trials(trials)})
+        epochs = self._scored(study, trials)
         return time_accuracy(trials, epochs, self._store.studies(study), study, kind)
 
     def model(self, study: str, cell: str = "", *, trial: str = "", trust: bool = False) -> KeptModel:
@@ -70,6 +72,18 @@ class Results:
         wanted = f"{self._known(study)}/{cell}" if cell else self._known(study)
         chosen = choose(self._store, wanted, trial=trial)
         return open_model(self._store, chosen.cards[0], trusted=trust)
+
+    def _scored(self, study: str, trials: pd.DataFrame) -> pd.DataFrame:
+        ids = scored_trials(trials)
+        return self._whole(lambda store: store.epochs(study, only={"trial_id": ids}))
+
+    def _whole(self, read: Callable[[ResultStore], pd.DataFrame]) -> pd.DataFrame:
+        """What a table holds; a warning names each file that was left out."""
+        store = ResultStore(self.root)
+        found = read(store)
+        for problem in store.problems:
+            warnings.warn(f"left out: {problem.why} Run 'harness verify'.", stacklevel=4)
+        return found
 
     def _known(self, study: str) -> str:
         if study not in self.studies:

@@ -103,15 +103,27 @@ def test_check_runs_nothing_and_reads_as_the_command_prints(tmp_path: Path) -> N
 
 def test_ten_thousand_trials_on_disk(tmp_path: Path) -> None:
     trials, epochs, studies = large()
+    ids = {name: f"{at:016x}" for at, name in enumerate(trials["trial_id"])}
+    trials, epochs = (t.assign(trial_id=t["trial_id"].map(ids)) for t in (trials, epochs))
     store = ResultStore(tmp_path)
     rows, values, launches = ([plain(row) for row in t.to_dict("records")] for t in (trials, epochs, studies))
     store.launch(launches[0])
     store.parts.add("demo", rows, values)
-    harness.Results(tmp_path).board("demo", target=0.6)
+    assert len(harness.Results(tmp_path).trials("demo")) == 10_005
     begun = time.process_time()
     board = harness.Results(tmp_path).board("demo", target=0.6)
     assert time.process_time() - begun <= 1.5
     assert board.groups[0].rows[0].budget.finished == 10_000
+
+
+def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    launches = [plain(row) for row in large()[2].to_dict("records")]
+    store.launch(launches[0])
+    (tmp_path / "trials" / "demo").mkdir(parents=True)
+    (tmp_path / "trials" / "demo" / "x.parquet").write_bytes(b"PAR1")
+    with pytest.warns(UserWarning, match="left out: .*x.parquet"):
+        assert harness.Results(tmp_path).trials("demo").empty
 
 
 def test_errors_are_one_line_in_a_notebook() -> None:
