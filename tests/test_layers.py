@@ -55,7 +55,7 @@ LIBRARIES = {  # library: the areas whose files may import it
     "rich": {"cli", "studyfile", "report", "scoring"},
     "optuna": {"search"},
     "pyarrow": {"store"},
-    "altair": {"report"},
+    "altair": {"report", "api"},
     "vl_convert": {"report"},
     "jinja2": {"report"},
     "spikingjelly": {"models", "layers", "neurons", "pipelines", "datasets", "events", "train"},

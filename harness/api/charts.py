@@ -1,52 +1,33 @@
-"""Curves of a study as an Altair chart; the values are scoring's."""
+"""Charts of a report for a notebook: one a data set, below each other."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import altair as alt
 import pandas as pd
 
-from harness.errors import HarnessError
-from harness.scoring.curves import CurveSet, time_curves
+from harness.errors import UnknownNameError
+from harness.report.charts import board, curves
+from harness.report.charts.chart import Chart
+from harness.report.charts.look import Looks
+from harness.scoring.curves import curves_of_study
+from harness.scoring.leaderboard import board_of, read_study
+
+CHARTS = ("time-accuracy", "learning", "seeds")
 
 
-def time_accuracy(
-    trials: pd.DataFrame, epochs: pd.DataFrame, studies: pd.DataFrame, study: str, kind: str
-) -> Any:
-    """Median over final seeds as steps, the band from the worst to the best seed; a panel a data set."""
-    alt = _altair()
-    panels = []
-    for curves in time_curves(trials, epochs, studies, study=study):
-        rows = _rows(curves, by_epoch=kind == "epoch-accuracy")
-        unit = " (%)" if curves.scale == 100.0 else ""
-        x_title = "epochs" if kind == "epoch-accuracy" else f"training seconds ({curves.clock})"
-        base = alt.Chart(alt.Data(values=rows)).encode(
-            x=alt.X("x:Q", title=x_title), color=alt.Color("cell:N", title=None)
-        )
-        y_title = f"validation {curves.metric}{unit}"
-        scale = alt.Scale(zero=False)
-        line = base.mark_line(interpolate="step-after").encode(
-            y=alt.Y("median:Q", title=y_title, scale=scale), tooltip=["cell:N", "x:Q", "median:Q"]
-        )
-        band = base.mark_area(interpolate="step-after", opacity=0.15).encode(y="low:Q", y2="high:Q")
-        panels.append((band + line).properties(title=curves.name, width=420, height=260))
-    return alt.vconcat(*panels).resolve_scale(color="independent") if len(panels) != 1 else panels[0]
-
-
-def _rows(curves: CurveSet, *, by_epoch: bool) -> list[dict[str, Any]]:
-    found = []
-    for curve in curves.curves:
-        steps = curve.by_epoch if by_epoch else curve.total
-        for x, median, low, high in zip(steps.x, steps.median, steps.low, steps.high, strict=True):
-            values = {"median": median, "low": low, "high": high}
-            scaled = {name: curves.scale * value for name, value in values.items()}
-            found.append({"cell": curve.label, "x": x, **scaled})
-    return found
-
-
-def _altair() -> Any:
-    try:
-        import altair
-    except ImportError:
-        raise HarnessError("charts need Altair: pip install 'snn-harness[notebook]'.") from None
-    return altair
+def chart(trials: pd.DataFrame, epochs: pd.DataFrame, studies: pd.DataFrame, study: str, kind: str) -> Any:
+    """The chart of a kind in its first form. Raises UnknownNameError for a kind that there is not."""
+    if kind not in CHARTS:
+        raise UnknownNameError("chart", kind, CHARTS)
+    rows = read_study(trials, epochs, studies, study=study)
+    looks = Looks(tuple(dict.fromkeys(cell.label for cell in rows.view.cells)))
+    found: list[Chart]
+    if kind == "seeds":
+        found = [board.seeds(group, looks) for group in board_of(rows).groups]
+    else:
+        draw = curves.time_accuracy if kind == "time-accuracy" else curves.learning
+        found = [draw(one, looks) for one in curves_of_study(rows)]
+    panels = [one.forms[0][1].properties(title=one.title, width=480) for one in found]
+    return panels[0] if len(panels) == 1 else alt.vconcat(*panels).resolve_scale(color="independent")

@@ -18,8 +18,6 @@ from harness.store.results import ResultStore
 if TYPE_CHECKING:
     from harness.kept.network import KeptModel
 
-CHARTS = ("time-accuracy", "epoch-accuracy")
-
 
 class Results:
     """The tables below a folder or URI (``s3://...``).
@@ -51,14 +49,11 @@ class Results:
         return leaderboard(trials, epochs, self._store.studies(study), study=study, target=target)
 
     def chart(self, study: str, kind: str = "time-accuracy") -> Any:
-        """An Altair chart: validation over training seconds (``time-accuracy``) or over epochs."""
-        if kind not in CHARTS:
-            raise UnknownNameError("chart", kind, CHARTS)
-        from harness.api.charts import time_accuracy
+        """An Altair chart of the report: ``time-accuracy``, ``learning`` (over epochs) or ``seeds``."""
+        from harness.api.charts import chart
 
         trials = self.trials(study)
-        epochs = self._scored(study, trials)
-        return time_accuracy(trials, epochs, self._store.studies(study), study, kind)
+        return chart(trials, self._scored(study, trials), self._store.studies(study), study, kind)
 
     def model(self, study: str, cell: str = "", *, trial: str = "", trust: bool = False) -> KeptModel:
         """The winner's network as a ``torch.nn.Module`` with ``.card``: the seed best on validation, or

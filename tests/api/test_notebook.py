@@ -30,7 +30,7 @@ def test_it_is_rendered() -> None:
 
 @pytest.mark.slow
 def test_it_runs(tmp_path: Path) -> None:
-    for package in ("nbclient", "ipykernel", "altair"):
+    for package in ("nbclient", "ipykernel"):
         pytest.importorskip(package, reason="the extra 'notebook' is not installed")
     begun = time.monotonic()
     command = [sys.executable, "-c", RUN, str(NOTEBOOK), str(tmp_path)]
