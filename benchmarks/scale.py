@@ -3,10 +3,13 @@
     python benchmarks/scale.py                  # about three minutes
     python benchmarks/scale.py --trials 1000
 
-Prints, each with wall and processor seconds and the peak memory of its own process:
+Prints, each with wall and processor seconds and the peak memory of its own process (at most 1,024 MiB), the
+bounds and whether they are met; exits 1 where one is not:
 
+- reading: all three tables into memory;
 - resume: from the start of ``Study.run`` until the engine gets its first new trial (at most 5 s);
-- leaderboard: the whole command, on merged files as they lie after a run (at most 5 s) and compacted (2 s);
+- leaderboard: reading and ranking, the whole command, on merged files as they lie after a run (at most 5 s)
+  and compacted (2 s);
 - asking: what each further proposal costs as the cell grows to that size (no faster than linearly).
 """
 
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import shutil
@@ -31,6 +35,7 @@ import numpy as np
 
 PLUGIN = Path(__file__).with_name("trivial.py")
 EPOCHS, FINALS = 20, 5
+MOST_MIB = 1024.0
 STUDY = """
 name: scale
 plugins: [{plugin}]
@@ -176,6 +181,20 @@ def resume(file: Path, root: Path, trials: int, asks: int) -> dict[str, float]:
     return found | {"mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
+def read(root: Path) -> dict[str, float]:
+    """Read all three tables."""
+    from harness.store.results import ResultStore
+
+    wall, cpu, store = time.perf_counter(), time.process_time(), ResultStore(root)
+    held = store.trials("scale"), store.epochs("scale"), store.studies("scale")
+    found = {
+        "wall": time.perf_counter() - wall,
+        "cpu": time.process_time() - cpu,
+        "rows": sum(map(len, held)),
+    }
+    return found | {"mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
 def in_process(*arguments: object) -> dict[str, Any]:
     """Run one measurement of this file in a process of its own."""
     command = [sys.executable, __file__, *map(str, arguments)]
@@ -196,11 +215,17 @@ def command(*arguments: str) -> dict[str, float]:
     return {"wall": time.perf_counter() - begun, "cpu": cpu, "mib": usage.ru_maxrss / 1024}
 
 
-def line(what: str, found: dict[str, float], bound: str) -> None:
-    """One measurement."""
-    print(
-        f"{what:38s} {found['wall']:6.2f} s wall  {found['cpu']:6.2f} s cpu {found['mib']:6.0f} MiB   {bound}"
+def line(what: str, found: dict[str, float], most_s: float = math.inf) -> bool:
+    """Print one measurement with its bounds; whether they are met."""
+    met = found["wall"] <= most_s and found["mib"] <= MOST_MIB
+    bound = (
+        f"at most {most_s:g} s and {MOST_MIB:,.0f} MiB"
+        if most_s < math.inf
+        else f"at most {MOST_MIB:,.0f} MiB"
     )
+    figures = f"{found['wall']:6.2f} s wall  {found['cpu']:6.2f} s cpu {found['mib']:6.0f} MiB"
+    print(f"{what:38s} {figures}   {bound}: {'met' if met else 'NOT MET'}", flush=True)
+    return met
 
 
 def main() -> None:
@@ -209,6 +234,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--sampler", default="tpe")
     parser.add_argument("--keep", type=Path, help="make the store here and leave it")
+    parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--fill", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--resume", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -221,12 +247,16 @@ def main() -> None:
         file, root, trials, asks = args.resume
         print(json.dumps(resume(Path(file), Path(root), int(trials), int(asks))))
         return
+    if args.read:
+        print(json.dumps(read(args.read)))
+        return
     with tempfile.TemporaryDirectory() as scratch:
-        measure(args.keep or Path(scratch), args.trials, args.sampler)
+        met = measure(args.keep or Path(scratch), args.trials, args.sampler)
+    sys.exit(0 if met else 1)
 
 
-def measure(folder: Path, trials: int, sampler: str) -> None:
-    """Print the table."""
+def measure(folder: Path, trials: int, sampler: str) -> bool:
+    """Print the table; whether all bounds are met."""
     folder.mkdir(parents=True, exist_ok=True)
     file = study_file(folder, trials, sampler)
     loose, merged = folder / "loose", folder / "merged"
@@ -237,17 +267,19 @@ def measure(folder: Path, trials: int, sampler: str) -> None:
     command("compact", "scale", "--results", str(merged))
     files = len(list((loose / "trials" / "scale").glob("*.parquet")))
     print(f"{trials} trials of {EPOCHS} epochs in one cell, sampler {sampler}")
-    line(
-        f"leaderboard, {files} files", command("leaderboard", "scale", "--results", str(loose)), "at most 5 s"
+    met = [line("reading, compacted", in_process("--read", merged))]
+    met.append(
+        line(f"leaderboard, {files} files", command("leaderboard", "scale", "--results", str(loose)), 5)
     )
-    line("leaderboard, compacted", command("leaderboard", "scale", "--results", str(merged)), "at most 2 s")
-    line("status, compacted", command("status", "scale", "--results", str(merged)), "")
+    met.append(line("leaderboard, compacted", command("leaderboard", "scale", "--results", str(merged)), 2))
+    met.append(line("status, compacted", command("status", "scale", "--results", str(merged))))
     for name, root in ((f"resume to first trial, {files} files", loose), ("resume, compacted", merged)):
         copy = folder / "copy"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(root, copy)
-        line(name, in_process("--resume", file, copy, trials, 1), "at most 5 s, under 1024 MiB")
+        met.append(line(name, in_process("--resume", file, copy, trials, 1), 5))
     curve(folder, trials, sampler)
+    return all(met)
 
 
 def curve(folder: Path, trials: int, sampler: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from sys import intern
 from typing import Any
 
 from harness.contracts.choices import plain
@@ -106,7 +107,7 @@ def read_ledger(store: ResultStore, study: StudySpec, *, with_curves: bool = Fal
             values=_floats(row["values"]) if state is State.COMPLETE else (),
             constraints=_floats(row["constraints"]) if state is State.COMPLETE else (),
         )
-        points = curves.get((trial_id, int(str(row["attempt"]))))
+        points = curves.pop((trial_id, int(str(row["attempt"]))), None)  # freed while the trials grow
         if points:
             trial = replace(trial, curve=curve_of(points, main_stages(trial.spec)))
         ledger.trials[cell_name].append(trial)
@@ -162,5 +163,5 @@ def _curves(store: ResultStore, study: StudySpec) -> dict[tuple[str, int], list[
     found: dict[tuple[str, int], list[StageValue]] = defaultdict(list)
     lists = (mine[name].tolist() for name in ("trial_id", "attempt", "stage", "value"))
     for trial_id, attempt, stage, value in zip(*lists, strict=True):
-        found[(trial_id, attempt)].append((stage, value))
+        found[(trial_id, attempt)].append((intern(stage), value))
     return found
