@@ -22,6 +22,9 @@ SplitName = Literal["train", "valid", "test"]
 TaskKind = Literal["classification", "forecasting"]
 
 
+MOST_NAMES = 12  # of classes, in a sentence
+
+
 @dataclass(frozen=True, slots=True)
 class DatasetCard:
     """What a data set is, fixed before any batch is read.
@@ -32,6 +35,8 @@ class DatasetCard:
     an axis whose length differs between samples. ``classes`` is 0 for forecasting, where ``horizon`` and
     ``variates`` say what is predicted: targets (B, horizon, variates).
     ``counts`` are the lengths of train, valid and test. ``duration_ms`` is a recording's usual length.
+    ``class_names`` are the labels as the file has them, in the order of their numbers (empty: the numbers).
+    ``remarks`` are sentences that a plan and a board have to say of the data.
     """
 
     name: str
@@ -49,6 +54,17 @@ class DatasetCard:
     citation: str = ""
     origin: str = ""
     notes: str = ""
+    class_names: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What a plan and a board say of the data: its classes' names where it has any, and the remarks."""
+        names = self.class_names
+        if not names:
+            return self.remarks
+        listed = ", ".join(names) if len(names) <= MOST_NAMES else f"{names[0]} to {names[-1]}"
+        return (f"{len(names)} classes, in the order of their numbers: {listed}", *self.remarks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,12 @@ from harness.errors import DataError
 from harness.ids import derive_seed
 
 Splits = dict[SplitName, Index]
+MOST_REMARKS = 5
+_LACKING = (
+    ("train", ("valid", "test"), "so nothing can learn it"),
+    ("valid", ("train",), "so selection does not see it"),
+    ("test", ("train",), "so the score does not count it"),
+)
 
 
 def stratified_order(y: NDArray[Any], *seed: int | str) -> Index:
@@ -54,6 +60,22 @@ def check(dataset: str, splits: Splits) -> Splits:
         if len(index) == 0:
             raise DataError(f"data set '{dataset}': the {name} split is empty")
     return splits
+
+
+def missing_classes(y: NDArray[Any], splits: Splits, names: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Sentences on classes that one split has and another lacks: what is not trained cannot be recognised.
+
+    `y` (N,) are class numbers, `names` what they are called.
+    """
+    there: dict[str, set[int]] = {name: set(np.unique(y[i]).tolist()) for name, i in splits.items()}
+    found = []
+    for name, others, without in _LACKING:
+        for label in sorted(set().union(*(there[other] for other in others)) - there[name]):
+            have = " and ".join(other for other in there if label in there[other])
+            called = f"'{names[label]}'" if names else str(label)
+            found.append(f"class {called} is in {have} and not in {name}, {without}")
+    more = len(found) - MOST_REMARKS
+    return (*found[:MOST_REMARKS], *([f"{more} more classes are in one split alone"] if more > 0 else []))
 
 
 def counts(splits: Splits) -> tuple[int, int, int]:

@@ -288,6 +288,8 @@ def is_share(metric: str, rows: list[Row]) -> bool:
 
 def _notes(table: Table) -> tuple[str, ...]:
     notes = [PROVISIONAL_NOTE] if table.provisional else []
+    said = dict.fromkeys(note for data in table.cells for note in data.cell.notes)
+    notes += [f"{note[:1].upper()}{note[1:]}." for note in said]
     waiting = [c.cell.pipeline for c in table.cells if c.cell.pipeline in TRIVIAL and not c.final]
     if waiting and not table.provisional:
         notes.append(f"Trivial baselines without final seeds yet: {', '.join(waiting)}. Not comparable yet.")

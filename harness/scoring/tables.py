@@ -25,7 +25,7 @@ class CellInfo:
 
     ``place`` is the data set's printed name with its options, ``ett-h1[horizon=24]``: the part of the cell's
     name before its slash. ``short`` is that name as headings and files have it, unique in the study.
-    ``dataset`` is the name on the card.
+    ``dataset`` is the name on the card, ``notes`` what the card has a board say of the data.
     """
 
     name: str
@@ -41,6 +41,7 @@ class CellInfo:
     chances: Mapping[str, float] = field(default_factory=dict)
     horizon: int | None = None
     short: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def group(self) -> tuple[str, str, int | None]:
@@ -225,6 +226,7 @@ def _cell(cell: Mapping[str, Any], all_objectives: tuple[tuple[str, bool], ...])
         chances=_chances(cell),
         test_count=int(counts[-1]) if counts else 0,
         horizon=int(horizon) if horizon.isdecimal() and int(horizon) else None,
+        notes=tuple(str(note) for note in parse(cell.get("notes"), [])),
     )
 
 

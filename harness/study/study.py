@@ -167,6 +167,8 @@ def describe_cell(spec: StudySpec, index: int) -> dict[str, Any]:
         "classes": card.classes,
         "horizon": card.horizon,
         "counts": list(card.counts),
+        "class_names": list(card.class_names),
+        "notes": list(card.said),
     }
 
 

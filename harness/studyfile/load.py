@@ -163,7 +163,7 @@ def _settle(
         space=resolved.space,
         objectives=objectives,
         start=tuple(freeze(point) for point in points),
-        notes=(*resolved.notes, *clipped),
+        notes=(*variant.source.card.said, *resolved.notes, *clipped),
     )
 
 

@@ -45,6 +45,37 @@ def test_labels_are_numbered_by_those_that_occur(tmp_path: Path) -> None:
     assert data.prepare()["y"].tolist() == labels().tolist()
 
 
+@pytest.mark.parametrize("kind", ["npz", "npz of bytes", "h5"])
+def test_labels_of_text_are_sorted_and_keep_their_names(tmp_path: Path, kind: str) -> None:
+    words = np.array(["owl", "cat", "yak \N{LATIN SMALL LETTER E WITH ACUTE}"])[labels()]
+    x = np.ones((N, 4), dtype=np.float32)
+    if kind == "h5":
+        with h5py.File(tmp_path / "my.h5", "w") as file:
+            file["x"], file["y"] = x, words.astype(object)
+        data: Npz = H5(NpzOptions(path=str(tmp_path / "my.h5")))
+    else:
+        own = np.char.encode(words, "utf-8") if kind == "npz of bytes" else words
+        data = dataset(save(tmp_path, x=x, y=own))
+    card = data.card()
+    names = ("cat", "owl", "yak \N{LATIN SMALL LETTER E WITH ACUTE}")
+    assert (card.classes, card.class_names) == (3, names)
+    assert card.said == (f"3 classes, in the order of their numbers: {', '.join(names)}",)
+    assert data.prepare()["y"].tolist() == [{0: 1, 1: 0, 2: 2}[label] for label in labels().tolist()]
+    assert data.applied(data.prepare()) == {"classes": list(names)}
+
+
+def test_a_class_that_training_lacks_is_said(tmp_path: Path) -> None:
+    split = np.where(labels() == 2, 2, np.arange(N) % 2)
+    words = np.array(["owl", "cat", "yak"])[labels()]
+    card = dataset(save(tmp_path, x=np.ones((N, 4)), y=words, s=split), split="s").card()
+    assert card.remarks == (
+        "class 'yak' is in test and not in train, so nothing can learn it",
+        "class 'cat' is in train and valid and not in test, so the score does not count it",
+        "class 'owl' is in train and valid and not in test, so the score does not count it",
+    )
+    assert dataset(save(tmp_path, x=np.ones((N, 4)), y=labels())).card().said == ()
+
+
 @pytest.mark.parametrize(
     ("shape", "layout", "want", "sample"),
     [
@@ -184,10 +215,13 @@ NAN[17, 2] = np.nan
         ({"x": np.ones((N, 4), dtype=complex)}, {}, "complex128: expected numbers"),
         ({"x": np.array([[1], [2, 3]] * 30, dtype=object)}, {}, "Python objects"),
         ({"x": np.ones((0, 4))}, {"layout": "nc"}, "nothing in it"),
-        ({"y": labels() / 2}, {}, "float64, not integers"),
-        ({"y": labels().astype(str)}, {}, "not integers"),
+        ({"y": labels() / 2}, {}, "float64: expected whole numbers or text"),
+        ({"y": np.array(["a", ""] * 30)}, {}, "that of sample 1 is empty"),
+        ({"y": np.array(["a", "b\x1b[2J"] * 30)}, {}, "control characters"),
+        ({"y": np.array([b"a", b"\xff\xfe"] * 30)}, {}, "no UTF-8 text"),
+        ({"y": np.array(["a", 1] * 30, dtype=object)}, {}, "Python objects"),
         ({"y": labels() - 1}, {}, "go down to -1"),
-        ({"y": labels()[:, None]}, {}, "one class number a sample"),
+        ({"y": labels()[:, None]}, {}, "one class a sample"),
         ({"y": labels()[:-1]}, {}, "59, but there are 60 samples"),
         ({"y": labels() * 0}, {}, "all 0"),
         ({"s": np.zeros(N, int)}, {"split": "s"}, "test split is empty"),

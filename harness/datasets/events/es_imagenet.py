@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from harness.contracts.data import Arrays, Dataset, DatasetCard, Split, SplitName
 from harness.datasets._files import data_path, file_sha256
 from harness.datasets._lazy import FileSplit, as_array
-from harness.datasets._splits import Splits, counts, with_valid
+from harness.datasets._splits import Splits, counts, missing_classes, with_valid
 from harness.errors import DataError
 from harness.events.odg import LONGER_SIDE, STEPS
 
@@ -52,13 +52,14 @@ class EsImageNet(Dataset):
         parts = [read_labels(root, part) for part in self._parts(root)]
         y, test = _targets(parts)
         digests = [file_sha256(_label_file(root, part)) for part in self._parts(root)]
+        splits = self._splits(y, test)
         return DatasetCard(
             name=self.name,
             revision="-".join(digest[:8] for digest in digests),
             task="classification",
             layout="ntchw",
             shape=(STEPS, 2, SIDE, SIDE),
-            counts=counts(self._splits(y, test)),
+            counts=counts(splits),
             classes=int(y.max()) + 1,
             sha256=digests[0],
             licence="CC BY 4.0 (events); ImageNet's terms for the images behind them",
@@ -66,6 +67,7 @@ class EsImageNet(Dataset):
             origin=ORIGIN,
             notes="val is test; validation cut from train, whose images an ANN of imagenet may have "
             "seen; sha256 is of trainlabel",
+            remarks=missing_classes(y, splits),
         )
 
     def prepare(self) -> Arrays:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from harness.contracts.data import Arrays, Dataset, DatasetCard, NoOptions, Split, SplitName
 from harness.datasets._files import data_path
 from harness.datasets._lazy import FileSplit, as_array
-from harness.datasets._splits import Splits, check, counts
+from harness.datasets._splits import Splits, check, counts, missing_classes
 from harness.datasets.events._recordings import listing_sha256
 from harness.datasets.images.imagenet import MEAN, STD
 from harness.errors import DataError
@@ -197,17 +197,21 @@ def _part(arrays: Arrays, name: SplitName) -> NDArray[np.int64]:
 def _card(data: Dataset, root: Path, paths: Sequence[Path], shape: tuple[int, ...]) -> DatasetCard:
     how = data.options.splits
     sha256 = listing_sha256(paths, root)
+    names, y = np.unique([clip_class(path.stem) for path in paths], return_inverse=True)
+    chosen, called = splits([path.stem for path in paths], how), tuple(str(name) for name in names)
     return DatasetCard(
         name=data.name,
         revision=sha256[:12],
         task="classification",
         layout="ntchw",
         shape=shape,
-        counts=counts(splits([path.stem for path in paths], how)),
-        classes=len({clip_class(path.stem) for path in paths}),
+        counts=counts(chosen),
+        classes=len(names),
         sha256=sha256,
         licence="research use",
         citation="Soomro, Zamir and Shah, UCF101, 2012; events as in arXiv 2203.01158",
         origin=ORIGIN,
         notes=f"splits: {how}; sha256 is of names and sizes",
+        class_names=called,
+        remarks=missing_classes(y, chosen, called),
     )

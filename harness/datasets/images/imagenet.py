@@ -19,7 +19,7 @@ from harness.contracts.data import (
 )
 from harness.datasets._files import data_path
 from harness.datasets._lazy import FileSplit, as_array
-from harness.datasets._splits import Splits, counts, with_valid
+from harness.datasets._splits import Splits, counts, missing_classes, with_valid
 from harness.datasets.events._recordings import listing_sha256
 from harness.errors import DataError
 from harness.events.images import read_rgb
@@ -58,13 +58,14 @@ class ImageNet(Dataset):
         y, test = _targets(classes, files)
         sha256 = _sha256(root, files)
         pixels = self.options.pixels
+        splits = self._splits(y, test)
         return DatasetCard(
             name=self.name,
             revision=sha256[:12],
             task="classification",
             layout="nchw",
             shape=(3, pixels, pixels),
-            counts=counts(self._splits(y, test)),
+            counts=counts(splits),
             classes=len(classes),
             sha256=sha256,
             licence="ImageNet's terms, research use",
@@ -72,6 +73,8 @@ class ImageNet(Dataset):
             origin=ORIGIN,
             notes="official val is test; validation cut from train; centre crops; sha256 is of "
             "names and sizes",
+            class_names=tuple(classes),
+            remarks=missing_classes(y, splits, tuple(classes)),
         )
 
     def prepare(self) -> Arrays:

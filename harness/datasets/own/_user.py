@@ -10,6 +10,7 @@ from harness.contracts.data import NoOptions
 from harness.datasets._splits import Splits, cut, three_way
 from harness.datasets.own._user_file import UserFile
 from harness.errors import DataError
+from harness.guard import printable
 
 LAYOUTS: Final = ("nc", "ntc", "nchw", "ntchw")
 """Layouts of a batch; a file may hold the axes in another order, and leave out a c of size 1."""
@@ -51,27 +52,50 @@ class NpzOptions(NoOptions):
         return tuple(value) if isinstance(value, list) else value
 
 
-def read_labels(file: UserFile, key: str, samples: int | None = None) -> NDArray[np.int64]:
-    """Labels (N,) 0..K-1: those that occur, numbered in order. Raises DataError where they are no classes."""
+def read_labels(
+    file: UserFile, key: str, samples: int | None = None
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Labels (N,) 0..K-1 of the classes that occur, in order, and what the file calls these.
+
+    Whole numbers or text (sorted); the names are empty where the file has 0..K-1 itself. Raises DataError
+    where they are no classes.
+    """
     y = file.read(key)
     what = f"{file.path}: labels '{key}'"
-    if y.dtype.kind not in "iu":
-        raise DataError(
-            f"{what} are {y.dtype}, not integers; save class numbers 0..K-1, for instance those of "
-            "numpy.unique(labels, return_inverse=True)"
-        )
+    if y.dtype.kind not in "iuUS":
+        raise DataError(f"{what} are {y.dtype}: expected whole numbers or text, one a sample")
     if y.ndim != 1:
-        raise DataError(f"{what} have shape {y.shape}: expected one class number a sample, (N,)")
+        raise DataError(f"{what} have shape {y.shape}: expected one class a sample, (N,)")
     if samples is not None and len(y) != samples:
         raise DataError(f"{what} are {len(y)}, but there are {samples} samples")
     if len(y) == 0:
         raise DataError(f"{what} are empty")
-    if y.min() < 0:
+    if y.dtype.kind in "US":
+        y = _text_labels(y, what)
+    elif y.min() < 0:
         raise DataError(f"{what} go down to {y.min()}; expected 0..K-1")
     classes, numbered = np.unique(y, return_inverse=True)
     if len(classes) == 1:
-        raise DataError(f"{what} are all {y[0]}: one class is nothing to tell apart")
-    return numbered.astype(np.int64)
+        raise DataError(f"{what} are all {classes[0]}: one class is nothing to tell apart")
+    own = y.dtype.kind != "U" and classes[-1] == len(classes) - 1
+    return numbered.astype(np.int64), () if own else tuple(str(label) for label in classes.tolist())
+
+
+def _text_labels(y: NDArray[Any], what: str) -> NDArray[np.str_]:
+    """Text with the blanks around it taken off. Raises DataError for what is empty or no UTF-8."""
+    if y.dtype.kind == "S":
+        try:
+            y = np.char.decode(y, "utf-8")
+        except UnicodeDecodeError:
+            raise DataError(f"{what} are bytes that are no UTF-8 text; save them as text") from None
+    y = np.char.strip(y)
+    empty = np.flatnonzero(y == "")
+    if len(empty):
+        raise DataError(f"{what}: that of sample {empty[0]} is empty; give each sample its class")
+    steering = next((label for label in np.unique(y).tolist() if printable(label) != label), None)
+    if steering is not None:
+        raise DataError(f"{what} hold control characters, as in {printable(steering)!r}; save plain text")
+    return y
 
 
 def read_splits(file: UserFile, key: str | None, y: NDArray[np.int64]) -> Splits:

@@ -24,7 +24,7 @@ from harness.contracts.data import (
     SplitName,
 )
 from harness.datasets._files import file_sha256
-from harness.datasets._splits import counts
+from harness.datasets._splits import counts, missing_classes
 from harness.datasets.own import _user as user
 from harness.datasets.own import _user_events as events
 from harness.datasets.own._user_file import H5File, NpzFile, UserFile
@@ -60,10 +60,10 @@ class Npz(Dataset):
             layout = user.dense_layout(file, self.options.x, axes)
             samples, shape = user.dense_shape(file.header(self.options.x)[0], axes)
             duration_ms = 0.0
-        y = user.read_labels(file, self.options.y, samples)
+        y, names = user.read_labels(file, self.options.y, samples)
         splits = user.read_splits(file, self.options.split, y)
         classes = int(y.max()) + 1
-        renumbered = not np.array_equal(file.read(self.options.y), y)
+        renumbered = bool(names) and file.header(self.options.y)[1].kind in "iu"
         return DatasetCard(
             name=self.name,
             revision=f"{digest[:12]}-classes{classes}" if renumbered else digest[:12],
@@ -76,6 +76,8 @@ class Npz(Dataset):
             sha256=digest,
             origin=file.path.name,
             notes="" if self.options.split else "no split in the file: drawn, stratified and seeded",
+            class_names=names,
+            remarks=missing_classes(y, splits, names),
         )
 
     def cache_key(self) -> tuple[str, ...]:
@@ -93,9 +95,9 @@ class Npz(Dataset):
             arrays, samples = {"x": x}, len(x)
             if self.options.length is not None:
                 arrays["length"] = self._lengths(file, samples, x.shape[1])
-        y = user.read_labels(file, self.options.y, samples)
+        y, names = user.read_labels(file, self.options.y, samples)
         splits = user.read_splits(file, self.options.split, y)
-        arrays["classes"] = np.unique(file.read(self.options.y))
+        arrays["classes"] = np.array(names or [str(number) for number in range(int(y.max()) + 1)])
         return arrays | {"y": y} | {str(name): index for name, index in splits.items()}
 
     def applied(self, arrays: Arrays) -> Mapping[str, Any]:

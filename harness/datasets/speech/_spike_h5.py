@@ -15,19 +15,20 @@ LONGEST_S: Final = 60
 _KEYS: Final = ("spikes/times", "spikes/units", "labels")
 
 
-def heads(path: Path, classes: int) -> dict[str, NDArray[np.int64]]:
+def heads(path: Path, classes: int | None) -> dict[str, NDArray[np.int64]]:
     """Labels `y` and `speaker` (N,) alone, -1 where the file names no speakers. Raises DataError."""
     with _open(path) as file:
         y = _labels(file, path, classes)
         return {"y": y, "speaker": _speakers(file, path, len(y))}
 
 
-def read(path: Path, classes: int) -> dict[str, NDArray[Any]]:
+def read(path: Path, classes: int | None, channels: int = CHANNELS) -> dict[str, NDArray[Any]]:
     """All recordings of a file: `time_us`, `unit` (events,), `offset` (N + 1,), `y`, `speaker` (N,).
 
     Times are float16 seconds in the file; they become the float16 milliseconds that the released code
     computes, in whole microseconds. `speaker` is -1 where the file has none. Empty recordings are allowed.
-    Raises DataError for missing keys, units outside 0..699, times that are not sorted, labels outside
+    ``classes`` None takes any whole numbers from 0. Raises DataError for missing keys, units outside 0..699
+    (or ``channels`` - 1), times that are not sorted, labels outside
     the classes, spikes beyond :data:`LONGEST_S`.
     """
     with _open(path) as file:
@@ -41,7 +42,7 @@ def read(path: Path, classes: int) -> dict[str, NDArray[Any]]:
         count = np.zeros(len(y), dtype=np.int64)
         parts_t, parts_u = [], []
         for i in range(len(y)):
-            time, unit = _recording(times[i], units[i], f"{path}: recording {i}")
+            time, unit = _recording(times[i], units[i], f"{path}: recording {i}", channels)
             count[i] = len(time)
             parts_t.append(time)
             parts_u.append(unit)
@@ -82,18 +83,19 @@ def _open(path: Path) -> Any:
     return file
 
 
-def _labels(file: Any, path: Path, classes: int) -> NDArray[np.int64]:
+def _labels(file: Any, path: Path, classes: int | None) -> NDArray[np.int64]:
     labels = np.asarray(file["labels"])
     if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iuf":
         raise DataError(
             f"{path}: labels have shape {labels.shape} and type {labels.dtype}; wanted one number a "
             "recording, of at least one recording."
         )
-    wrong = np.flatnonzero(~((labels >= 0) & (labels < classes) & (labels == np.floor(labels))))
+    most = classes or 2**31
+    wrong = np.flatnonzero(~((labels >= 0) & (labels < most) & (labels == np.floor(labels))))
     if len(wrong):
+        allowed = f"0..{classes - 1}" if classes else "from 0 on"
         raise DataError(
-            f"{path}: recording {wrong[0]} has label {labels[wrong[0]]}; allowed are whole numbers "
-            f"0..{classes - 1}."
+            f"{path}: recording {wrong[0]} has label {labels[wrong[0]]}; allowed are whole numbers {allowed}."
         )
     return labels.astype(np.int64)
 
@@ -107,7 +109,9 @@ def _speakers(file: Any, path: Path, count: int) -> NDArray[np.int64]:
     return speaker
 
 
-def _recording(time: Any, unit: Any, where: str) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
+def _recording(
+    time: Any, unit: Any, where: str, channels: int
+) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
     seconds, units = np.asarray(time), np.asarray(unit)
     if len(seconds) != len(units):
         raise DataError(f"{where}: {len(seconds)} times and {len(units)} units; they must be as many.")
@@ -126,9 +130,9 @@ def _recording(time: Any, unit: Any, where: str) -> tuple[NDArray[np.int32], NDA
             f"{where}: times are not sorted: spike {back[0] + 1} is at {seconds[back[0] + 1]} s, "
             f"after one at {seconds[back[0]]} s."
         )
-    if not (units.min() >= 0 and units.max() < CHANNELS and (units == np.floor(units)).all()):
+    if not (units.min() >= 0 and units.max() < channels and (units == np.floor(units)).all()):
         raise DataError(
-            f"{where}: units {units.min()}..{units.max()}; allowed are whole numbers 0..{CHANNELS - 1}."
+            f"{where}: units {units.min()}..{units.max()}; allowed are whole numbers 0..{channels - 1}."
         )
     milliseconds = (1000 * seconds).astype(np.float64)  # in the file's own precision, as the code does
     return np.rint(milliseconds * 1000).astype(np.int32), units.astype(np.uint16)

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from harness.contracts.data import Arrays, Dataset, DatasetCard, EventSplit, Index, Split, SplitName
 from harness.contracts.data import NoOptions as Frozen
 from harness.datasets._files import data_path
-from harness.datasets._splits import Splits, counts, with_valid
+from harness.datasets._splits import Splits, counts, missing_classes, with_valid
 from harness.datasets.speech import _spike_h5
 from harness.errors import DataError
 
@@ -43,19 +43,22 @@ class Shd(Dataset):
 
     def card(self) -> DatasetCard:
         """The card. Raises MissingDataError and DataError."""
+        heads = self._heads()
+        splits = self._splits(heads)
         return DatasetCard(
             name=self.name,
             revision="1",
             task="classification",
             layout="events",
             shape=(_spike_h5.CHANNELS,),
-            counts=counts(self._splits(self._heads())),
+            counts=counts(splits),
             classes=CLASSES,
             duration_ms=DURATION_US / 1000,
             licence="CC BY 4.0",
             citation="Cramer, Stradmann, Schemmel and Zenke, IEEE TNNLS 33(7):2744-2757, 2022",
             origin=ORIGIN,
             notes=f"no official validation split; valid: {self.options.valid}; order of the h5 file",
+            remarks=missing_classes(heads["y"], splits),
         )
 
     def prepare(self) -> Arrays:
