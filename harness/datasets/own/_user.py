@@ -10,7 +10,6 @@ from harness.contracts.data import NoOptions
 from harness.datasets._splits import Splits, cut, three_way
 from harness.datasets.own._user_file import UserFile
 from harness.errors import DataError
-from harness.guard import printable
 
 LAYOUTS: Final = ("nc", "ntc", "nchw", "ntchw")
 """Layouts of a batch; a file may hold the axes in another order, and leave out a c of size 1."""
@@ -92,9 +91,9 @@ def _text_labels(y: NDArray[Any], what: str) -> NDArray[np.str_]:
     empty = np.flatnonzero(y == "")
     if len(empty):
         raise DataError(f"{what}: that of sample {empty[0]} is empty; give each sample its class")
-    steering = next((label for label in np.unique(y).tolist() if printable(label) != label), None)
+    steering = next((label for label in np.unique(y).tolist() if not label.isprintable()), None)
     if steering is not None:
-        raise DataError(f"{what} hold control characters, as in {printable(steering)!r}; save plain text")
+        raise DataError(f"{what} hold control characters, as in {steering!a}; save plain text")
     return y
 
 
