@@ -91,6 +91,40 @@ class Events:
             sample=self.sample.to(device, non_blocking=True),
         )
 
+    def pin_memory(self) -> Events:
+        """The same events in memory that a GPU reads while the CPU goes on."""
+        time_us, unit, sample = (v.pin_memory() for v in (self.time_us, self.unit, self.sample))
+        return replace(self, time_us=time_us, unit=unit, sample=sample)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Random views of training samples that a split draws where it reads them, from all there is.
+
+    ``smallest_area`` of a crop (1: none), ``shift`` of a window in pixels, ``flip`` none, horizontal or both;
+    what is drawn for a sample depends on ``seed`` and its place in the split alone.
+    """
+
+    seed: int
+    smallest_area: float = 1.0
+    shift: int = 0
+    flip: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Bytes to numbers on the device: ``(x / 255 - mean) / std``, both (C,)."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Of bytes (B, C, H, W), contiguous float32."""
+        mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
+        factor, offset = (1.0 / (255.0 * std)).to(x.device), (mean / std).to(x.device)
+        x = x.to(torch.float32, memory_format=torch.contiguous_format)
+        return x.mul_(factor).sub_(offset)
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -98,19 +132,29 @@ class Batch:
 
     ``x`` is a tensor in the card's layout or :class:`Events`; ``y`` is (B,) int64 classes or
     (B, horizon, variates) float32. ``length`` (B,) int64 counts the valid steps of padded sequences.
+    With ``scale`` ``x`` are bytes still; :meth:`to` makes numbers of them.
     """
 
     x: Tensor | Events
     y: Tensor
     length: Tensor | None = None
+    scale: Scale | None = None
 
     def __len__(self) -> int:
         return int(self.y.shape[0])
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on another device."""
+        """The same batch on another device, in numbers."""
         length = None if self.length is None else self.length.to(device, non_blocking=True)
-        return Batch(self.x.to(device), self.y.to(device, non_blocking=True), length)
+        x = self.x.to(device) if isinstance(self.x, Events) else self.x.to(device, non_blocking=True)
+        if self.scale is not None and isinstance(x, Tensor):
+            x = self.scale.apply(x)
+        return Batch(x, self.y.to(device, non_blocking=True), length)
+
+    def pin_memory(self) -> Batch:
+        """The same batch in memory that a GPU reads while the CPU goes on."""
+        length = None if self.length is None else self.length.pin_memory()
+        return replace(self, x=self.x.pin_memory(), y=self.y.pin_memory(), length=length)
 
 
 class Split(Protocol):

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.contracts.data import Batch, DatasetCard, Split
+from harness.contracts.data import Batch, DatasetCard, Split, View
 from harness.contracts.neuron import NEURONS, Neuron, NeuronSpec
 from harness.contracts.params import ParamInfo, ParamSchema, ParamsModel, describe, nest
 from harness.contracts.plugins import Registry
@@ -111,6 +111,13 @@ class Learner(ABC):
 
     def before_epoch(self, epoch: int) -> None:  # noqa: B027 - a hook, empty unless overridden
         """Called before an epoch of the stage (counted from 0), outside the training clock."""
+
+    def view(self, train: Split, epoch: int) -> View | None:
+        """The views that ``train.viewed`` draws for an epoch; None (the default) for samples as they are.
+
+        Only of a split that has ``viewed``; called before the epoch, outside the training clock.
+        """
+        return None
 
     def after_step(self) -> None:  # noqa: B027 - a hook, empty unless overridden
         """Called after every optimiser step, inside the training clock: clamping, masks."""

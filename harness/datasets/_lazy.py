@@ -22,6 +22,9 @@ def as_array(names: Sequence[str]) -> NDArray[np.bytes_]:
 class FileSplit:
     """Samples in files: `names` (N,) bytes below `root`, labels `y`, and how to `load` one."""
 
+    from_files = True
+    """Reading a batch takes a processor's time: processes may do it ahead."""
+
     def __init__(
         self, root: Path, names: NDArray[np.bytes_], y: NDArray[Any], index: Index, load: Load
     ) -> None:

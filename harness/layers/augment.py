@@ -6,19 +6,15 @@ on moving as it did. Draws are made on the CPU and are the same whatever device 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from harness.events.views import TRIES, drawn_box
+
 Flip = Literal["none", "horizontal", "both", "each-frame"]
-RATIO: Final = (3.0 / 4.0, 4.0 / 3.0)
-TRIES: Final = 10
-"""Aspect ratios and attempts of torchvision's RandomResizedCrop, as in docs/papers.md, Networks."""
-Box = tuple[int, int, int, int]
-"""Top, left, height and width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +63,7 @@ class Augment:
         from torchvision.transforms.v2 import InterpolationMode, functional
 
         height, width = sample.shape[-2:]
-        box = _box(height, width, self.smallest_area, drawn)
+        box = drawn_box(height, width, self.smallest_area, drawn)
         how = InterpolationMode.NEAREST if mode == "nearest" else InterpolationMode.BILINEAR
         found: Tensor = functional.resized_crop(sample, *box, [height, width], how, antialias=True)
         return found
@@ -80,18 +76,6 @@ class Augment:
             return torch.where(chosen, sample.flip(-1), sample)
         axes = [-1] * bool(drawn[0]) + [-2] * bool(drawn[1] and self.flip == "both")
         return sample.flip(axes) if axes else sample
-
-
-def _box(height: int, width: int, smallest: float, drawn: list[list[float]]) -> Box:
-    """The first drawn crop that fits: its area from ``smallest`` to 1 of all, its ratio log-uniform."""
-    low, high = math.log(RATIO[0]), math.log(RATIO[1])
-    for area, ratio, down, right in drawn:
-        pixels = height * width * (smallest + (1.0 - smallest) * area)
-        aspect = math.exp(low + (high - low) * ratio)
-        h, w = round(math.sqrt(pixels / aspect)), round(math.sqrt(pixels * aspect))
-        if 0 < h <= height and 0 < w <= width:
-            return int(down * (height - h + 1)), int(right * (width - w + 1)), h, w
-    return 0, 0, height, width
 
 
 def _shifted(sample: Tensor, down: int, right: int) -> Tensor:

@@ -21,6 +21,7 @@ from harness.errors import DataError, HarnessError, ResourceError, StoreError, S
 from harness.layers.malloc import keep_freed_memory, release_freed_memory
 from harness.neurons.kernels import choice
 from harness.train import metadata
+from harness.train.feed import died
 from harness.train.loop import TrialLoop
 from harness.train.peak import Peak
 from harness.train.probes import ASSUMPTIONS
@@ -42,6 +43,7 @@ def run_attempt(
     """
     begun = datetime.now(UTC)
     device, peak, record = torch.device("cpu"), None, Record(given=dict(task.choices))
+    loop: TrialLoop | None = None
     try:
         device = clean_device(task)
         peak = Peak(device)
@@ -62,6 +64,9 @@ def run_attempt(
         end = TrialEnd(State.INTERRUPTED, ENVIRONMENT, _line(error))
     except Exception as error:  # a trial is code of strangers: whatever it raises is its row's reason
         end = _failure(error)
+    finally:
+        if loop is not None:
+            loop.close()
     machine = {**_machine(task, device, peak, record), "started_at": begun}
     if peak is not None:
         peak.close()
@@ -69,7 +74,10 @@ def run_attempt(
 
 
 def _failure(error: Exception) -> TrialEnd:
-    """FAILED with its reason; what lacked memory says where."""
+    """FAILED with its reason; what lacked memory says where, a lost process that read data is no failure."""
+    gone = died(error)
+    if gone:
+        return TrialEnd(State.INTERRUPTED, ENVIRONMENT, gone)
     where = _full(error)
     if where is None:
         trace = traceback.format_exc(limit=-6)

@@ -9,6 +9,7 @@ import torch
 
 from harness.contracts.data import Batch, DatasetCard, Split
 from harness.contracts.pipeline import Learner
+from harness.train.feed import stream
 from harness.train.metrics import gather, score
 from harness.train.probes import Probe
 
@@ -19,8 +20,9 @@ TIMESTEPS = "timesteps"
 
 def batches(split: Split, size: int, device: torch.device) -> Iterator[Batch]:
     """The split in order, in batches on the device."""
-    for start in range(0, len(split), size):
-        yield split.batch(np.arange(start, min(start + size, len(split)))).to(device)
+    parts = [np.arange(start, min(start + size, len(split))) for start in range(0, len(split), size)]
+    for batch in stream(split, parts):
+        yield batch.to(device)
 
 
 def evaluate(

@@ -12,7 +12,7 @@ from torch import nn
 
 from harness.contracts import registry
 from harness.contracts.choices import active, plain
-from harness.contracts.data import DatasetCard, Split
+from harness.contracts.data import DatasetCard, Split, View
 from harness.contracts.pipeline import Job, Stage
 from harness.errors import TrialError
 from harness.ids import derive_seed
@@ -20,6 +20,7 @@ from harness.store.checkpoints import Checkpoints
 from harness.train.access import Access
 from harness.train.clocks import WAIT, Clocks
 from harness.train.evaluate import TIMESTEPS, evaluate
+from harness.train.feed import Feeds
 from harness.train.forecast_metrics import BY_VARIATE
 from harness.train.gradients import NO_GRADIENT
 from harness.train.keep import keep_model, last_state
@@ -37,9 +38,11 @@ class TrialLoop:
 
     def __init__(self, task: Task, device: torch.device) -> None:
         self.task, self.spec, self.device = task, task.spec, device
+        self.view: View | None = None
         self.clocks, self._took = Clocks(device), 0
         self.checkpoints = Checkpoints(task.root, task.study)
         self.access = Access(self.spec.dataset, self.spec.phase)
+        self.feeds = Feeds(task.resources.cpus - 1, pin=device.type == "cuda")
         self.card = self.access.card
         self.pipeline = pipeline = registry.pipeline(self.spec.pipeline)()
         self.params = pipeline.build_params(self.spec.param_values())
@@ -66,7 +69,14 @@ class TrialLoop:
                 refs[stage.dataset] = Access(DatasetRef(stage.dataset), self.spec.phase)
         self.accesses = refs
         self.cards: Mapping[str, DatasetCard] = {name: access.card for name, access in refs.items()}
-        self.splits = {name: (access.open("train"), access.open("valid")) for name, access in refs.items()}
+        self.splits = {
+            name: (self.feeds.open(access, "train"), self.feeds.open(access, "valid"))
+            for name, access in refs.items()
+        }
+
+    def close(self) -> None:
+        """End the processes that read data."""
+        self.feeds.close()
 
     def _job(self, train: Split) -> Job:
         return Job(
@@ -111,6 +121,7 @@ class TrialLoop:
         train, valid = self.splits[stage.dataset or self.spec.dataset.name]
         torch.manual_seed(derive_seed(self.spec.seed, "epoch", stage.name, epoch))
         self.learner.before_epoch(epoch)
+        self.view = self.learner.view(train, epoch)
         before, cpu_before = self.clocks.seconds["train"], self.clocks.seconds["train_cpu"]
         with self.clocks.running("train"):
             loss = self._train(stage, train, epoch)
@@ -149,7 +160,7 @@ class TrialLoop:
             return None
         order = np.random.default_rng(derive_seed(self.spec.seed, "order", stage.name, epoch))
         index, look = order.permutation(len(train)), self.progress.epoch == 0
-        loss = self.steps.one_pass(train, index, epoch=self.progress.done + 1, look=look)
+        loss = self.steps.one_pass(train, index, epoch=self.progress.done + 1, look=look, view=self.view)
         if look and self.steps.silent is not None and self.steps.silent.without:
             self.progress.no_gradient[stage.name] = self.steps.silent.record()
         return loss
@@ -160,7 +171,11 @@ class TrialLoop:
             return []
         with self.clocks.running("eval"):
             found = evaluate(
-                self.learner, self.access.open("test"), self.card, self.params.batch_size, probe=False
+                self.learner,
+                self.feeds.open(self.access, "test"),
+                self.card,
+                self.params.batch_size,
+                probe=False,
             )
         names = [name for name in found if name not in COSTS and "/" not in name]
         return [self._row(stage, "test", f"legacy_{name}", found[name]) for name in names]
@@ -233,7 +248,7 @@ class TrialLoop:
 
     def _test(self) -> dict[str, float]:
         """Test metrics at the last epoch and, without prefix, at the best validation epoch."""
-        split = self.access.open("test")
+        split = self.feeds.open(self.access, "test")
         size = self.params.batch_size
         with self.clocks.running("eval"):
             last = evaluate(self.learner, split, self.card, size, probe=False)

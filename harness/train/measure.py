@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from harness.contracts.data import Batch, Index, Split
+from harness.contracts.data import Batch, Index, Split, View
 from harness.contracts.pipeline import Stage
 from harness.ids import derive_seed
 from harness.train.attempt import run_attempt
 from harness.train.clocks import WAIT
 from harness.train.evaluate import PROBE_SAMPLES, evaluate
+from harness.train.feed import stream
 from harness.train.gradients import Silent
 from harness.train.loop import TrialLoop
 from harness.train.peak import high_water_mib
@@ -97,6 +98,10 @@ class _Part:
         """Samples of the whole split."""
         return self._split.batch(index)
 
+    def stream(self, parts: Sequence[Index], view: View | None) -> Iterator[Batch]:
+        """Batches of the whole split, by whoever reads it."""
+        return stream(self._split, parts, view)
+
 
 class _MeasuringLoop(TrialLoop):
     """A loop that, instead of training, takes some steps of every stage."""
@@ -117,7 +122,7 @@ class _MeasuringLoop(TrialLoop):
         written = 0 if path is None else sum(file.stat().st_size for file in path.rglob("*.pt"))
         cost = TrialCost(
             stages=tuple(stages),
-            prepare_s=self._timed(lambda: TrialLoop(self.task, self.device)),
+            prepare_s=self._timed(lambda: TrialLoop(self.task, self.device).close()),
             checkpoint_s=wait,
             checkpoint_bytes=written,
             test_s=stages[-1].eval_s * self.card.counts[2] / max(self.card.counts[1], 1) if stages else 0.0,
@@ -134,6 +139,7 @@ class _MeasuringLoop(TrialLoop):
         train, valid = self.splits[stage.dataset or self.spec.dataset.name]
         torch.manual_seed(derive_seed(self.spec.seed, "epoch", stage.name, 0))
         self.learner.before_epoch(0)
+        self.view = self.learner.view(train, 0)
         train_s, share = self._train_s(stage, train)
         artifact = _size(self.learner.state_dict()) if stage.artifact is not None else 0
         said = self.steps.silent
@@ -159,7 +165,9 @@ class _MeasuringLoop(TrialLoop):
 
         def steps(count: int, *, look: bool = False) -> float:
             part = order[: count * size]
-            return self._timed(lambda: self.steps.one_pass(train, part, epoch=1, look=look)) / len(part)
+            return self._timed(
+                lambda: self.steps.one_pass(train, part, epoch=1, look=look, view=self.view)
+            ) / len(part)
 
         steps(1, look=True)  # compiles, chooses algorithms, fills caches
         clock = self.clocks.seconds

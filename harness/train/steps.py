@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harness.contracts.data import Split
+from harness.contracts.data import Batch, Index, Split, View
 from harness.contracts.pipeline import Learner
 from harness.errors import NonFiniteError
 from harness.train.clocks import Clocks
+from harness.train.feed import stream
 from harness.train.gradients import Silent, silent
 
 READ_EVERY = 50
@@ -42,41 +44,49 @@ class Steps:
         if self.scaler is not None:
             self.scaler.load_state_dict(state)
 
-    def one_pass(self, train: Split, index: NDArray[np.int64], *, epoch: int, look: bool = False) -> float:
+    def one_pass(
+        self,
+        train: Split,
+        index: NDArray[np.int64],
+        *,
+        epoch: int,
+        look: bool = False,
+        view: View | None = None,
+    ) -> float:
         """Train on the samples ``index`` (N,) in that order; the mean loss.
 
-        ``look``: ``silent`` says afterwards which parameters got no gradient in the first step.
+        ``view`` is how the split draws them. ``look``: ``silent`` says afterwards which
+        parameters got no gradient in the first step.
         Raises NonFiniteError that names the step whose loss was not finite, at most ``READ_EVERY`` steps
         later: what these steps made of the network is thrown away with the trial.
         """
         total = torch.zeros((), device=self.device)
         unread: list[Tensor] = []
-        starts = range(0, len(index), self.size)
-        for step, start in enumerate(starts, 1):
-            chosen = index[start : start + self.size]
-            loss = self._step(train, chosen, look=look and step == 1)
-            total += loss * len(chosen)
+        steps = [_parts(index[at : at + self.size], self.micro) for at in range(0, len(index), self.size)]
+        batches = stream(train, [part for parts in steps for part in parts], view)
+        for step, parts in enumerate(steps, 1):
+            loss = self._step(batches, parts, look=look and step == 1)
+            total += loss * sum(map(len, parts))
             unread.append(loss)
-            if len(unread) == READ_EVERY or step == len(starts):
+            if len(unread) == READ_EVERY or step == len(steps):
                 _raise_if_not_finite(unread, epoch, step)
                 unread.clear()
         return float(total) / len(index)
 
-    def _step(self, train: Split, index: NDArray[np.int64], *, look: bool = False) -> Tensor:
-        """One update by the mean loss over ``index``, in parts of ``micro_batch`` samples."""
+    def _step(self, batches: Iterator[Batch], parts: Sequence[Index], *, look: bool) -> Tensor:
+        """One update by the mean loss over the next batches, parts of ``micro_batch`` samples."""
         optimizers = self.learner.optimizers
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        losses = []
-        for start in range(0, len(index), self.micro):
-            part = index[start : start + self.micro]
+        losses, count = [], sum(map(len, parts))
+        for part in parts:
             begun = time.perf_counter()
-            batch = train.batch(part).to(self.device)
+            batch = next(batches).to(self.device)
             self.clocks.waited(begun)
             with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
                 loss = self.learner.loss(batch)
-            if len(part) != len(index):
-                loss = loss * (len(part) / len(index))
+            if len(part) != count:
+                loss = loss * (len(part) / count)
             (loss if self.scaler is None else self.scaler.scale(loss)).backward()
             losses.append(loss.detach())
         if look:
@@ -98,6 +108,10 @@ class Steps:
                 self.scaler.step(optimizer)
         if self.scaler is not None:
             self.scaler.update()
+
+
+def _parts(index: Index, size: int) -> list[Index]:
+    return [index[start : start + size] for start in range(0, len(index), size)]
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:

@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from harness.contracts.data import (
     Arrays,
+    Batch,
     Dataset,
     DatasetCard,
+    Index,
     NoOptions,
+    Scale,
     Split,
     SplitName,
+    View,
 )
 from harness.datasets._files import data_path
 from harness.datasets._lazy import FileSplit, as_array
@@ -23,6 +28,7 @@ from harness.datasets._splits import Splits, counts, missing_classes, with_valid
 from harness.datasets.events._recordings import listing_sha256
 from harness.errors import DataError
 from harness.events.images import read_rgb
+from harness.events.views import read_view
 
 ORIGIN: Final = "image-net.org, ILSVRC 2012, one folder a class"
 FOLDER: Final = "imagenet"
@@ -31,6 +37,7 @@ STD: Final = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 VALID_FRACTION: Final = 0.04
 PARTS: Final = ("train", "val")
 _MARGIN: Final = 256 / 224
+_SCALE: Final = Scale(tuple(MEAN.tolist()), tuple(STD.tolist()))
 Files = tuple[tuple[Path, ...], ...]
 """The images of each part: training and validation, or all."""
 
@@ -44,9 +51,8 @@ class ImageNetOptions(NoOptions):
 class ImageNet(Dataset):
     """ImageNet-1K, (3, 224, 224), resized, centre-cropped, normalised by ImageNet's mean and std.
 
-    Images are read when a batch asks for them. Training images are centre-cropped too; the paper's
-    random resized crop (``augment.crop: 0.08``) is taken of that crop, so the margin around it, a
-    fifth of a square photograph, is never seen.
+    Images are read when a batch asks for them. Training images are centre-cropped too, or, where
+    ``augment`` asks for crops, shifts or mirrors, random views of the whole photograph, as in the paper.
     """
 
     name: ClassVar[str] = "imagenet"
@@ -94,16 +100,13 @@ class ImageNet(Dataset):
     def split(self, arrays: Arrays, name: SplitName) -> Split:
         """The official validation images as test; train and valid drawn from the training ones."""
         index = self._splits(arrays["y"], np.asarray(arrays["test"]))[name]
-        return FileSplit(self._root(), arrays["file"], arrays["y"], index, self._load)
+        return PhotoSplit(self._root(), arrays["file"], arrays["y"], index, self.options.pixels)
 
     def _root(self) -> Path:
         return data_path(self.name, FOLDER, origin=ORIGIN)
 
     def _splits(self, y: NDArray[np.int64], test: NDArray[np.bool_]) -> Splits:
         return with_valid(y, test, VALID_FRACTION, self.name, "splits", 1)
-
-    def _load(self, path: Path, position: int) -> NDArray[np.float32]:
-        return centre_crop(read_rgb(path), self.options.pixels)
 
     def _parts(self, root: Path) -> tuple[str, ...]:
         return PARTS
@@ -146,6 +149,28 @@ def _listed(root: Path, parts: tuple[str, ...], classes: tuple[str, ...], change
 @lru_cache(maxsize=2)
 def _sha256(root: Path, files: Files) -> str:
     return listing_sha256([path for part in files for path in part], root)
+
+
+class PhotoSplit(FileSplit):
+    """Photographs, cropped in the middle, or in random views of the whole of them."""
+
+    def __init__(
+        self, root: Path, names: NDArray[np.bytes_], y: NDArray[np.int64], index: Index, pixels: int
+    ) -> None:
+        super().__init__(root, names, y, index, self._centre)
+        self.pixels = pixels
+
+    def _centre(self, path: Path, position: int) -> NDArray[np.float32]:
+        return centre_crop(read_rgb(path), self.pixels)
+
+    def viewed(self, index: Index, view: View) -> Batch:
+        """Random views of the samples at positions `index`; `x` are bytes. Raises DataError."""
+        rows = self.index[index]
+        paths = [self.root / self.names[row].decode() for row in rows.tolist()]
+        numbers = zip(paths, index.tolist(), strict=True)
+        views = torch.stack([read_view(path, view, at, self.pixels, _MARGIN) for path, at in numbers])
+        x = views.permute(0, 3, 1, 2)
+        return Batch(x, torch.from_numpy(np.asarray(self.y[rows])).long(), scale=_SCALE)
 
 
 def centre_crop(rgb: NDArray[np.uint8], pixels: int) -> NDArray[np.float32]:

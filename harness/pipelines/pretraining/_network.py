@@ -10,7 +10,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from harness.contracts import Batch, DatasetCard, Job, Learner, Stage
+from harness.contracts import Batch, DatasetCard, Job, Learner, Split, Stage
+from harness.contracts.data import View
 from harness.errors import IncompatibleError
 from harness.ids import derive_seed
 from harness.layers.augment import Augment
@@ -87,6 +88,7 @@ class NetworkLearner(Learner):
         self.params: Any = job.params
         self.generator = torch.Generator(device=job.device)
         self.augment, self.views = Augment(), torch.Generator()
+        self.viewed = False
 
     def new_network(
         self,
@@ -146,6 +148,14 @@ class NetworkLearner(Learner):
         self.generator.manual_seed(derive_seed(self.job.seed, "encoder", self.stage.name, epoch))
         self.views.manual_seed(derive_seed(self.job.seed, "views", self.stage.name, epoch))
 
+    def view(self, train: Split, epoch: int) -> View | None:
+        """Random views, where the split draws them itself from the whole of its samples."""
+        self.viewed = not self.augment.off and hasattr(train, "viewed")
+        if not self.viewed:
+            return None
+        seed = derive_seed(self.job.seed, "views", self.stage.name, epoch)
+        return View(seed, self.augment.smallest_area, self.augment.shift, self.augment.flip)
+
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Codes drawn from the evaluation's own seed."""
@@ -176,7 +186,7 @@ class NetworkLearner(Learner):
 
     def loss(self, batch: Batch) -> Tensor:
         """The training loss of a batch, of random views of it where ``augment`` says so."""
-        if self.augment.off:
+        if self.augment.off or self.viewed:
             return super().loss(batch)
         if self.card.layout == "nchw":
             views = self.augment(cast(Tensor, batch.x), self.views)

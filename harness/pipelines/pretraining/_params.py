@@ -70,8 +70,8 @@ class EncoderParams(ParamsModel):
 class AugmentParams(ParamsModel):
     """Random views of training samples, images or frames; evaluation never sees them.
 
-    They are drawn from the samples as the data set prepares them: a crop of ``imagenet`` is one of the
-    centre crop, not of the whole photograph. Events are changed once they are frames.
+    They are drawn from the samples as the data set prepares them, of photographs (``imagenet``, ``images``)
+    from the whole of them as they are read. Events are changed once they are frames.
     """
 
     shift: int = param(0, "largest shift along each axis; 0 is none", unit="pixels", low=0, high=1024)
