@@ -252,10 +252,16 @@ def _print_summary(spec: StudySpec, summary: StudySummary, results: str) -> None
     say_failures(spec.name, results)
     if summary.finished and summary.failed == summary.finished:
         raise typer.Exit(1)
-    write_page(spec.name, results, None)
+    problem: HarnessError | None = None
+    try:
+        write_page(spec.name, results, None)
+    except HarnessError as error:  # hours of training end with a board, page or not
+        problem = error
     print_first(spec.name, results)
     tables = f"{results}/trials/{spec.name}  {results}/epochs/{spec.name}"
     console.print(f"tables                {tables}", style="dim", soft_wrap=True)
+    if problem is not None:
+        raise problem
 
 
 def list_(

@@ -98,13 +98,14 @@ def training(group: Group) -> BoardTable:
     """Median training time to the best epoch and of the whole run, with and without pretraining, by rank."""
     timed = [(row, row.times) for row in group.rows if row.times is not None]
     timed.sort(key=lambda pair: pair[1].rank or (len(timed) + 1, 0))
+    raced = sum(times.rank is not None for _, times in timed) > 1  # one alone has no rank
     divisor, unit = time_unit(times.total.median for _, times in timed)
     both = any(times.total != times.total_snn for _, times in timed)
     rows = []
     for row, times in timed:
         pairs = ((times.best, times.best_snn), (times.total, times.total_snn))
         spreads = [significant(one.median / divisor) for pair in pairs for one in pair[: 1 + both]]
-        rows.append((rank(times.rank), row.label, *spreads, times.device_name or DASH))
+        rows.append((rank(times.rank if raced else None), row.label, *spreads, times.device_name or DASH))
     without = ("SNN only",) if both else ()
     headers = ("rank", "cell", "to best epoch", *without, "whole run", *without, "hardware")
     return BoardTable(

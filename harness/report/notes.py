@@ -82,7 +82,8 @@ def _of_columns(group: Group) -> Iterator[str]:
         yield "Legacy columns take the best epoch on the test set; nothing is ranked by them."
     if group.published:
         yield (
-            "Published: the same test data; windows, normalisation and selection may differ, see the report."
+            "Published: numbers on the data set of that name; windows, normalisation and selection "
+            "may differ, see the report."
         )
     for rule in dict.fromkeys(row.cost.energy_rule for row in group.rows if row.cost.energy_rule):
         yield f"Energy is an estimate: {rule}."

@@ -149,19 +149,26 @@ def curves_of_study(rows: StudyRows) -> tuple[CurveSet, ...]:
 
 
 def _level(curves: list[TimeCurve]) -> list[TimeCurve]:
-    """What is not trained has its value from 0 seconds to the end of the longest curve, and no best epoch."""
-    end = max((curve.total.x[-1] for curve in curves if curve.trained and curve.total.x), default=1.0)
+    """What is not trained has its value from 0 seconds to the end of the longest curve, and no best epoch.
+
+    A point stands where the first curve begins: a logarithmic axis has no 0.
+    """
+    trained = [curve.total.x for curve in curves if curve.trained and curve.total.x]
+    ends = (0.0, min((x[0] for x in trained), default=0.5), max((x[-1] for x in trained), default=1.0))
     never = (math.nan, math.nan)
     return [
-        replace(curve, total=_flat(curve.total, end), snn=_flat(curve.total, end), best=never, best_snn=never)
+        replace(
+            curve, total=_flat(curve.total, ends), snn=_flat(curve.total, ends), best=never, best_snn=never
+        )
         if not curve.trained and curve.total.x
         else curve
         for curve in curves
     ]
 
 
-def _flat(steps: Steps, end: float) -> Steps:
-    return Steps((0.0, end), steps.median[-1:] * 2, steps.low[-1:] * 2, steps.high[-1:] * 2)
+def _flat(steps: Steps, x: tuple[float, ...]) -> Steps:
+    n = len(x)
+    return Steps(x, steps.median[-1:] * n, steps.low[-1:] * n, steps.high[-1:] * n)
 
 
 def _curve(table: Table, data: CellRows) -> TimeCurve:

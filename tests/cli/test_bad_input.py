@@ -14,7 +14,7 @@ from harness.store import schemas
 from harness.store.lock import StudyLock
 from harness.store.merging import plain
 from harness.store.results import ResultStore
-from tests.cli.conftest import SMALL, Cli
+from tests.cli.conftest import SMALL, Cli, Said
 from tests.conftest import STUDY, TOY
 
 BASE = """\
@@ -66,7 +66,7 @@ def toy(tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return tmp_path / "results"
 
 
-def again(cli: Cli, *more: str) -> object:
+def again(cli: Cli, *more: str) -> Said:
     """Launch the finished toy study."""
     settings = [item for setting in SMALL for item in ("--set", setting)]
     return cli("launch", "toy.yaml", "--engine", "local", *settings, *more)
@@ -330,3 +330,18 @@ class TestCapacity:
         assert "8 GPUs a trial" in said.err
         assert "2 GPUs" in said.err
         assert not Path("r").exists()
+
+
+def test_a_launch_ends_with_one_screen_and_the_page(cli: Cli, toy: Path) -> None:
+    said = again(cli).out
+    board = said[said.index("toy-points") :]
+    assert len(board.splitlines()) < 12
+    assert "harness leaderboard toy --full" in board
+    assert str(Path("results/reports/toy/index.html")) in board
+
+
+def test_a_page_that_cannot_be_written_costs_no_board(cli: Cli, toy: Path) -> None:
+    (toy / "reports").write_text("")
+    said = again(cli)
+    assert "cannot write the report to" in said.line
+    assert "harness leaderboard toy --full" in said.out
