@@ -131,6 +131,7 @@ def _only(group: Group, rows: Sequence[Row], what: str) -> Group:
         group,
         rows=tuple(rows),
         differences=tuple(d for d in group.differences if d.a in cells and d.b in cells),
+        front=tuple(point for point in group.front if point.cell in cells),
         notes=(*group.notes, note) if left else group.notes,
     )
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len, set_cell_size
+
 from harness.guard import one_line
 from harness.report.board_tables import title
 from harness.report.formatting import (
@@ -85,7 +87,7 @@ def _table(group: Group, width: int) -> RenderableType:
     from rich.text import Text
 
     shown = columns(group)
-    widths = [max([len(header), *map(len, texts)], default=0) for header, texts in shown]
+    widths = [max([cell_len(header), *map(cell_len, texts)]) for header, texts in shown]
     widths[1] = min(widths[1], LABEL)
     while len(shown) > 3 and sum(widths) + 2 * len(widths) > width:
         shown.pop()
@@ -100,8 +102,8 @@ def _table(group: Group, width: int) -> RenderableType:
 
 
 def short(text: str, width: int) -> str:
-    """Text cut to a width, with a sign that it was."""
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+    """Text cut to a width in columns of a terminal, with a sign that it was."""
+    return text if cell_len(text) <= width else f"{set_cell_size(text, width - 1).rstrip()}…"
 
 
 def _score(group: Group, row: Row, digits: int) -> str:
@@ -141,8 +143,8 @@ def _time_column(group: Group, rows: Sequence[Row]) -> tuple[str, list[str]]:
             texts.append(_factor(row, target))
         else:
             seconds = f"{significant(target.total / divisor)} {unit}"
-            seconds = seconds if math.isfinite(target.total) else f"{target.reached} of {target.n} reach it"
-            texts.append(f"baseline, {seconds}" if compared else seconds)
+            seconds = seconds if math.isfinite(target.total) else f"{target.reached} of {target.n} reached"
+            texts.append(f"baseline, {seconds.removesuffix(' reached')}" if compared else seconds)
     return head, texts
 
 
@@ -217,12 +219,14 @@ def _of_ratio(label: str, base: str, target: str, found: Ratio) -> str:
 
 def _remarks(group: Group) -> list[str]:
     """What the numbers of single rows rest on, and what does not stand here."""
-    said = []
+    counts = {(len(row.seeds), row.planned) for row in group.rows}
+    alike = len(group.rows) > 1 and len(counts) == 1
+    said = ["{} of {} seeds so far".format(*c) for c in counts if alike and 0 < c[0] < c[1]]
     for row in group.rows[:SHOWN]:
         name = short(one_line(row.label), LABEL)
         if row.failed:
             said.append(f"{name}: {row.failed} of {len(row.seeds)} seeds failed")
-        if row.seeds and len(row.seeds) < row.planned:
+        if row.seeds and len(row.seeds) < row.planned and not alike:
             said.append(f"{name}: {len(row.seeds)} of {row.planned} seeds so far")
     more = len(group.rows) - SHOWN
     said += [f"{more} more rows: --full"] if more > 0 else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from harness.errors import UnknownNameError
@@ -16,12 +17,14 @@ from tests.scoring.synthetic import Tables, cell, failed, race, trial
 from tests.scoring.test_claims import forecasts
 
 NAME = "n" * 300
+WIDE = "語" * 40
 HOSTILE = (
     "<script>alert(1)</script>",
     "שלום עולם",
     "\u202eabc",
     "50 % & $x_1$ \\textbf{b} #~^",
     "\x1b[31mred",
+    WIDE,
     NAME,
 )
 
@@ -156,7 +159,8 @@ def test_hostile_names_stay_in_their_line(label: str, width: int) -> None:
         tables.add(trial(seed=seed, label=label), [0.5, 0.6])
         tables.add(trial(cell=f"{NAME}/ann", seed=seed), [0.5, 0.6])
     text = screen(board_of(tables), width)
-    assert all(len(line) <= width for line in text.splitlines())
+    assert all(cell_len(line) <= width for line in text.splitlines())
+    assert sum("79.00" in line for line in text.splitlines()) == 2  # no number is cut
     assert "\x1b" not in text
     assert "\u202e" not in text
 
