@@ -12,7 +12,8 @@ from harness.report.charts import board, curves
 from harness.report.charts.chart import Chart
 from harness.report.charts.look import Looks
 from harness.scoring.curves import curves_of_study
-from harness.scoring.leaderboard import board_of, read_study
+from harness.scoring.leaderboard import board_of
+from harness.scoring.reading import read_study
 
 CHARTS = ("time-accuracy", "learning", "seeds")
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.scoring import stats
 from harness.scoring.cell_rows import CellRows
-from harness.scoring.leaderboard import StudyRows, read_study
+from harness.scoring.reading import StudyRows, read_study
 from harness.scoring.scoring import Table
 from harness.scoring.tables import KEY, number
 

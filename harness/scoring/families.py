@@ -10,7 +10,7 @@ import pandas as pd
 from harness.scoring import stats
 from harness.scoring.cell_rows import FORECAST_METRICS, CellRows
 from harness.scoring.curves import Line, LinePoint, LineSet
-from harness.scoring.leaderboard import StudyRows, read_study
+from harness.scoring.reading import StudyRows, read_study
 from harness.scoring.tables import number, parse
 
 HISTOGRAMS = ("delay_histogram", "delay_share")

@@ -13,9 +13,10 @@ from harness.report.records import render_csv
 from harness.report.tables import render_latex, render_markdown
 from harness.scoring.curves import LineSet, curves_of_study
 from harness.scoring.families import families_of
-from harness.scoring.leaderboard import StudyRows, board_of, read_study
+from harness.scoring.leaderboard import board_of
 from harness.scoring.parameters import parameter_lines, swept
 from harness.scoring.published import default_folder, load_published
+from harness.scoring.reading import StudyRows, read_study
 from harness.scoring.search import histories, rank_correlations
 
 if TYPE_CHECKING:
