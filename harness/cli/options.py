@@ -25,6 +25,10 @@ EngineKind = Annotated[
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="key=value on top of the study file; may be repeated.")
 ]
+Budget = Annotated[
+    str,
+    typer.Option("--budget", help="paper, lab or smoke: a study's own set of overrides; --set comes after."),
+]
 Trust = Annotated[
     bool, typer.Option("--trust", help="Run plug-ins that the store names and that never ran here.")
 ]

@@ -12,10 +12,20 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from harness.cli.console import console
 from harness.cli.display import watching
-from harness.cli.options import DEFAULT_RESULTS, Cluster, EngineKind, Results, Set, StudyFile, Trust
+from harness.cli.options import (
+    DEFAULT_RESULTS,
+    Budget,
+    Cluster,
+    EngineKind,
+    Results,
+    Set,
+    StudyFile,
+    Trust,
+)
 from harness.errors import HarnessError, StudyFileError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -40,6 +50,7 @@ def check(
     file: StudyFile,
     set_: Set = None,
     results: Results = DEFAULT_RESULTS,
+    budget: Budget = "",
     measure: Annotated[
         bool,
         typer.Option("--measure", help="Take some steps of every cell: time, memory, disk, device-hours."),
@@ -56,13 +67,16 @@ def check(
     """
     from harness.store.results import ResultStore
     from harness.studyfile.costs import past_costs
+    from harness.studyfile.data_checks import data_notes
     from harness.studyfile.load import load_study
     from harness.studyfile.plan_rendering import describe_plan, render_plan
 
-    spec = load_study(file, set_ or ())
+    spec = load_study(file, _overrides(file, budget, set_))
     store = ResultStore(results)
     plan = describe_plan(spec, past_costs(store.trials(), spec.name))
     render_plan(plan, console)
+    for note in data_notes(spec):
+        console.print(Text(f"data: {note}", style="yellow"), soft_wrap=True)
     if measure:
         from harness.cli.measured import measure as run
 
@@ -78,6 +92,7 @@ def launch(
         str | None, typer.Option("--fork", help="Run under this new name, keeping trials that still fit.")
     ] = None,
     engine: EngineKind = "",
+    budget: Budget = "",
 ) -> None:
     """Run a study. Launched again it runs what is missing; trials are a total."""
 
@@ -85,12 +100,13 @@ def launch(
         from harness.studyfile.load import load_study
         from harness.studyfile.plan_building import missing_baselines
 
-        spec = load_study(file, set_ or ())
+        spec = load_study(file, overrides)
         for line in missing_baselines(spec):  # not after hours of training: cells cannot be added later
             raise StudyFileError(f"{file}: cells: {line}")
         return spec
 
-    _validate_form(file, set_ or ())
+    overrides = _overrides(file, budget, set_)
+    _validate_form(file, overrides)
     _run(load, cluster, results, engine, fork=fork, early="torch" not in sys.modules)
 
 
@@ -118,6 +134,18 @@ def resume(
     else:
         spec = stored_spec(ResultStore(results), study, set_ or (), trusted=trust)
     _run(lambda: spec, cluster, results, engine, retry=retry)
+
+
+def _overrides(file: Path, budget: str, given: Sequence[str] | None) -> tuple[str, ...]:
+    """Those of the study's budget, then those of the command line."""
+    if not budget:
+        return tuple(given or ())
+    from harness.shipped import find_shipped
+    from harness.studyfile.overrides import budget_overrides
+    from harness.studyfile.yaml_lines import read_yaml
+
+    path = file if os.path.lexists(file) else find_shipped(str(file), "searchspaces") or file
+    return (*budget_overrides(read_yaml(path)[0], budget, str(file)), *(given or ()))
 
 
 def _validate_form(file: Path, overrides: Sequence[str]) -> None:

@@ -275,6 +275,8 @@ class Dataset(ABC):
     name: ClassVar[str]
     source: ClassVar[bool] = False
     Options: ClassVar[type[BaseModel]] = NoOptions
+    published_counts: ClassVar[tuple[int, int] | None] = None
+    """Samples outside of test (train and valid) and in test, as a paper's set is published."""
 
     def __init__(self, options: BaseModel | None = None) -> None:
         self.options: Any = self.Options() if options is None else options
@@ -305,6 +307,27 @@ class Dataset(ABC):
         ``classes``: their names in order of the labels. Of a series ``variates``, ``shift`` and ``scale``.
         """
         return {}
+
+    def verify(self) -> str:
+        """Whether the source is what was published: "" if it is or nobody says, else what differs.
+
+        Raises MissingDataError and DataError where preparing would. By default the numbers of samples outside
+        and in test are compared with ``published_counts``.
+        """
+        if self.published_counts is None:
+            return ""
+        own = self.held_counts()
+        if own == self.published_counts:
+            return ""
+        have, want = (" + ".join(f"{n:,}" for n in pair) for pair in (own, self.published_counts))
+        return (
+            f"'{self.name}' here has {have} samples, as published {want}: no number compares with a paper's"
+        )
+
+    def held_counts(self) -> tuple[int, int]:
+        """How many samples are outside of test and in it."""
+        train, valid, test = self.card().counts
+        return train + valid, test
 
     def cache_key(self) -> tuple[str, ...]:
         """What the prepared arrays depend on beyond name, revision and options."""

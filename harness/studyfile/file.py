@@ -88,6 +88,10 @@ class ResourcesFile(FileModel):
     fused: int = Field(default=1, ge=1, le=64)
 
 
+BudgetName = Literal["paper", "lab", "smoke"]
+"""What a full-size study can be run at: the paper's own protocol, a search for a lab, a look at all parts."""
+
+
 class StudyFile(FileModel):
     """A study file. ``Any`` marks sections whose leaves are checked where names are known."""
 
@@ -110,6 +114,9 @@ class StudyFile(FileModel):
     timeout_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     keep: Keep = "finals"
     plugins: tuple[str, ...] = ()
+    budget: dict[BudgetName, dict[str, int | float | str | bool | list[Any] | dict[str, Any]]] = Field(
+        default_factory=dict
+    )
 
 
 class PipelineFile(FileModel):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import yaml
 
 from harness.studyfile.scalars import MAX_ECHO, file_error
 from harness.studyfile.yaml_lines import Node, noun, parse_yaml
@@ -20,6 +23,27 @@ def apply_overrides(root: Node, overrides: Sequence[str]) -> Node:
     for override in overrides:
         root = _apply(root, override)
     return root
+
+
+def budget_overrides(root: Node, name: str, where: str) -> tuple[str, ...]:
+    """The ``key=value`` of the study's budget of that name, to stand before those of the command line.
+
+    Raises StudyFileError where the study has no such budget.
+    """
+    budgets = root.mapping.get("budget")
+    known = sorted(budgets.mapping) if budgets is not None else []
+    if budgets is None or name not in known:
+        has = f"it has {', '.join(known)}" if known else "it has none"
+        raise file_error(where, "", f"--budget {name}: the study has no such budget; {has}.")
+    chosen = budgets.mapping[name].plain()
+    if not isinstance(chosen, dict):
+        raise file_error(budgets.mapping[name].location, f"budget.{name}", "write {key: value, ..}.")
+    return tuple(f"{key}={_text(value)}" for key, value in chosen.items())
+
+
+def _text(value: Any) -> str:
+    """A value as YAML in one line."""
+    return str(yaml.safe_dump(value, default_flow_style=True, width=10**6)).removesuffix("...\n").strip()
 
 
 def _apply(root: Node, override: str) -> Node:

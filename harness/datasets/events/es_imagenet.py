@@ -45,6 +45,7 @@ class EsImageNet(Dataset):
     """
 
     name: ClassVar[str] = "es-imagenet"
+    published_counts: ClassVar[tuple[int, int] | None] = (1_257_035, 49_881)
 
     def card(self) -> DatasetCard:
         """The card, from the label files. Raises MissingDataError, DataError."""

@@ -22,6 +22,7 @@ class Nmnist(Dataset):
     """All of N-MNIST: 60,000 and 10,000 recordings, (2, 34, 34), channel 1 = ON."""
 
     name: ClassVar[str] = "nmnist"
+    published_counts: ClassVar[tuple[int, int] | None] = (60_000, 10_000)
 
     def card(self) -> DatasetCard:
         """The card, from the folder's listing. Raises MissingDataError, DataError."""

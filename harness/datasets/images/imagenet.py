@@ -56,6 +56,7 @@ class ImageNet(Dataset):
     """
 
     name: ClassVar[str] = "imagenet"
+    published_counts: ClassVar[tuple[int, int] | None] = (1_281_167, 50_000)
     Options: ClassVar[type[BaseModel]] = ImageNetOptions
 
     def card(self) -> DatasetCard:

@@ -48,6 +48,7 @@ class Images(ImageNet):
     """A folder of class folders of images, normalised as ImageNet."""
 
     name: ClassVar[str] = "images"
+    published_counts: ClassVar[tuple[int, int] | None] = None
     source: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = ImagesOptions
 
@@ -69,6 +70,7 @@ class OdgEvents(EsImageNet):
     """A folder that `harness data convert odg` wrote, read as ES-ImageNet is."""
 
     name: ClassVar[str] = "odg-events"
+    published_counts: ClassVar[tuple[int, int] | None] = None
     source: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = PathOptions
 

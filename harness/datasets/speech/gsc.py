@@ -28,6 +28,7 @@ class Gsc(Dataset):
     """
 
     name: ClassVar[str] = "gsc"
+    published_counts: ClassVar[tuple[int, int] | None] = (84_843 + 9981, 11_005)
     front_end: ClassVar[FrontEnd] = AS_CODED
     notes: ClassVar[str] = (
         "as in the released code: 53 of 140 bands lie above the resampled sound's 4 kHz and are constant; "

@@ -39,6 +39,8 @@ class Shd(Dataset):
     """8,156 train and 2,264 test recordings; test speakers 4 and 5 are absent from train."""
 
     name: ClassVar[str] = "shd"
+    published_counts: ClassVar[tuple[int, int] | None] = (8156, 2264)
+    published_counts = (8156, 2264)
     Options: ClassVar[type[BaseModel]] = ShdOptions
 
     def card(self) -> DatasetCard:
@@ -73,6 +75,11 @@ class Shd(Dataset):
         """The test file; train and valid by the option."""
         index = self._splits({key: np.asarray(arrays[key]) for key in ("y", "speaker", "part")})[name]
         return EventSplit(arrays, index, shape=(_spike_h5.CHANNELS,), duration_us=DURATION_US)
+
+    def held_counts(self) -> tuple[int, int]:
+        """Recordings of the two files."""
+        test = self._heads()["part"] == 1
+        return int((~test).sum()), int(test.sum())
 
     def _paths(self) -> tuple[Path, ...]:
         return tuple(data_path(self.name, f"shd/{file}", origin=ORIGIN) for file in FILES)

@@ -23,6 +23,7 @@ class Ssc(Dataset):
     """75,466 train, 9,981 validation and 20,382 test recordings, split as the files are."""
 
     name: ClassVar[str] = "ssc"
+    published_counts: ClassVar[tuple[int, int] | None] = (75_466 + 9981, 20_382)
 
     def card(self) -> DatasetCard:
         """The card. Raises MissingDataError and DataError."""
