@@ -36,7 +36,8 @@ class DatasetCard:
     ``variates`` say what is predicted: targets (B, horizon, variates).
     ``counts`` are the lengths of train, valid and test. ``duration_ms`` is a recording's usual length.
     ``class_names`` are the labels as the file has them, in the order of their numbers (empty: the numbers).
-    ``remarks`` are sentences that a plan and a board have to say of the data.
+    ``remarks`` are sentences that a plan and a board have to say of the data. ``masked``: targets of
+    forecasts may be NaN, which is missing.
     """
 
     name: str
@@ -56,6 +57,7 @@ class DatasetCard:
     notes: str = ""
     class_names: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    masked: bool = False
 
     @property
     def said(self) -> tuple[str, ...]:

@@ -76,6 +76,13 @@ class Job:
     cards: Mapping[str, DatasetCard]
 
 
+def masked_mse(output: Tensor, target: Tensor) -> Tensor:
+    """The mean squared error over the targets that are not NaN, 0 where all are; a scalar."""
+    there = ~target.isnan()
+    error = torch.where(there, output - target.nan_to_num(), torch.zeros_like(output))
+    return error.square().sum() / there.sum().clamp(min=1)
+
+
 class Learner(ABC):
     """A network in training. Everything that must survive a restart is in ``state_dict``."""
 
@@ -96,9 +103,13 @@ class Learner(ABC):
         """Outputs for a batch already on the device: logits (B, classes) or (B, horizon, variates)."""
 
     def criterion(self, output: Tensor, batch: Batch) -> Tensor:
-        """The loss of :meth:`predict`'s output, a scalar: cross entropy or mean squared error."""
+        """The loss of :meth:`predict`'s output, a scalar: cross entropy or mean squared error.
+
+        Of a masked data set's targets those that are NaN are left out of the mean.
+        """
         if self.job.card.task == "forecasting":
-            return functional.mse_loss(output.float(), batch.y)
+            mse = masked_mse if self.job.card.masked else functional.mse_loss
+            return mse(output.float(), batch.y)
         return functional.cross_entropy(output.float(), batch.y)
 
     def loss(self, batch: Batch) -> Tensor:

@@ -27,8 +27,10 @@ def forecast_metrics(prediction_nhc: NDArray[Any], target_nhc: NDArray[Any]) -> 
     ``r2`` has one global mean, ``rse`` a mean per (step, variate); ``mae``, ``mse``; ``r2_variate_mean``
     and ``r2_variate_worst`` over the variates that are not constant, whose number is
     ``variates_scored``; up to 32 variates also ``r2_variate/<index>``. A metric that is undefined is
-    absent, never inf. Raises DataError for shapes that differ, for forecasts that are not finite and
-    where all targets are equal.
+    absent, never inf. Targets that are NaN are missing and left out.
+
+    Raises DataError for shapes that differ, for forecasts that are not finite and where all targets are
+    equal.
     """
     p, y = _checked(prediction_nhc, target_nhc)
     error = p - y
@@ -72,9 +74,9 @@ def rse(prediction_nhc: NDArray[Any], target_nhc: NDArray[Any]) -> float:
 def r2_by_variate(prediction_nhc: NDArray[Any], target_nhc: NDArray[Any]) -> Values:
     """R2 of each variate (C,) with that variate's one mean; NaN where the variate is constant."""
     p, y = _checked(prediction_nhc, target_nhc)
-    sse = np.square(p - y).sum(axis=(0, 1))
-    total = np.square(y - y.mean(axis=(0, 1))).sum(axis=(0, 1))
-    varies = np.ptp(y, axis=(0, 1)) > 0
+    sse = np.ma.filled(np.square(p - y).sum(axis=(0, 1)), 0.0)
+    total = np.ma.filled(np.square(y - y.mean(axis=(0, 1))).sum(axis=(0, 1)), 0.0)
+    varies = np.ma.filled(y.max(axis=(0, 1)) - y.min(axis=(0, 1)), 0.0) > 0
     return np.where(varies, 1.0 - sse / np.where(varies, total, 1.0), np.nan)
 
 
@@ -87,11 +89,18 @@ def _checked(prediction: NDArray[Any], target: NDArray[Any]) -> tuple[Values, Va
         )
     if not np.isfinite(p).all():
         raise DataError("forecast metrics: a forecast is not a finite number; training diverged.")
+    missing = np.isnan(y)
+    if missing.all():
+        raise DataError("forecast metrics: every target is missing. Evaluate a longer range.")
+    if missing.any():  # left out of every sum and mean
+        target = np.ma.masked_invalid(y)
+        return np.ma.array(p, mask=target.mask), target
     return p, y
 
 
 def _spread(y: Values, mean: Any, name: str) -> float:
-    if not np.ptp(y, axis=None if np.ndim(mean) == 0 else 0).any():
+    axis = None if np.ndim(mean) == 0 else 0
+    if not np.any(np.ma.filled(y.max(axis=axis) - y.min(axis=axis), 0.0)):
         raise DataError(
             f"forecast metrics: {name} is undefined, every target is constant over the evaluated "
             "windows. Evaluate a longer range or leave constant variates out."

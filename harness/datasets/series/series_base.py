@@ -16,11 +16,17 @@ from harness.datasets.series.series_gaps import Series
 from harness.datasets.series.series_windows import (
     WindowOptions,
     WindowSplit,
+    last_known,
     normalized,
     training_rows,
     window_starts,
 )
 from harness.errors import DataError
+
+MASKED = (
+    "values of {:g} are missing (null_value): they count in no statistic, loss or metric, and enter a "
+    "window as the last value before them"
+)
 
 
 class SeriesDataset(Dataset):
@@ -71,13 +77,17 @@ class SeriesDataset(Dataset):
             citation=self.citation,
             origin=origin,
             notes=describe(rows, options, self.name),
+            masked=options.null_value is not None,
+            remarks=() if options.null_value is None else (MASKED.format(options.null_value),),
         )
 
     def prepare(self) -> Arrays:
         """`values` (n, C) normalised, `time` (n, 5) if asked for, `shift` and `scale` (C,)."""
         options: WindowOptions = self.options
         series = self.read()
-        values, shift, scale = normalized(series.values, series.names, options, self.name)
+        there = None if options.null_value is None else series.values != options.null_value
+        raw = series.values if there is None else np.where(there, series.values, np.nan)
+        values, shift, scale = normalized(raw, series.names, options, self.name)
         filled = np.array([series.filled, series.inserted], dtype=np.int64)
         arrays: dict[str, NDArray[Any]] = {
             "values": values,
@@ -86,6 +96,8 @@ class SeriesDataset(Dataset):
             "filled": filled,
             "names": np.array(series.names, dtype=np.str_),
         }
+        if there is not None:
+            arrays |= {"values": last_known(values), "there": there}
         if options.time_features:
             if series.times is None:
                 raise DataError(
@@ -116,6 +128,7 @@ class SeriesDataset(Dataset):
             "normalize": options.normalize,
             "statistics": statistics(rows, options, self.name),
             "missing": options.missing,
+            "null_value": options.null_value,
             "filled": filled,
             "inserted": inserted,
         }
@@ -130,7 +143,7 @@ class SeriesDataset(Dataset):
         options: WindowOptions = self.options
         values = arrays["values"]
         index = window_starts(len(values), options, self.name)[name]
-        return WindowSplit(values, index, options, arrays.get("time"))
+        return WindowSplit(values, index, options, arrays.get("time"), arrays.get("there"))
 
 
 def statistics(rows: int, options: WindowOptions, name: str) -> str:

@@ -5,13 +5,14 @@ Axes: n rows in time, L window, H horizon, C variates.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from harness.contracts.data import Batch, Index, NoOptions, SplitName, index_digest
 from harness.datasets.series.series_gaps import Missing
@@ -19,6 +20,7 @@ from harness.errors import DataError
 
 Normalize = Literal["train", "leaky-max", "leaky-variate", "leaky-scalar", "none"]
 Values = NDArray[np.float64]
+Number = TypeVar("Number", np.float32, np.bool_)
 
 
 class WindowOptions(NoOptions):
@@ -34,7 +36,9 @@ class WindowOptions(NoOptions):
     ``time_features`` adds the papers' five as inputs. ``columns`` chooses variates by name.
     ``missing`` says what becomes of missing values
     and steps: error, or filled (ffill, interpolate, zero); keep leaves gaps between time stamps as
-    they are and refuses missing values.
+    they are and refuses missing values. ``null_value`` is what the series writes for a missing value
+    (METR-LA: 0): such values count in no statistic, loss or metric, and enter a window as the last
+    value before them.
     """
 
     window: int = 96
@@ -48,6 +52,7 @@ class WindowOptions(NoOptions):
     time_features: bool = False
     columns: tuple[str, ...] = ()
     missing: Missing = "error"
+    null_value: float | None = Field(default=None, allow_inf_nan=False)
 
     @field_validator("borders", "columns", mode="before")
     @classmethod
@@ -111,24 +116,36 @@ def window_starts(rows: int, options: WindowOptions, name: str) -> dict[SplitNam
 def normalized(
     values: Values, names: tuple[str, ...], options: WindowOptions, name: str
 ) -> tuple[NDArray[np.float32], Values, Values]:
-    """(values - shift) / scale as float32, with shift and scale (C,).
+    """(values - shift) / scale as float32, with shift and scale (C,); NaN is missing and stays.
 
-    Raises DataError where a variate is constant in the rows that the scale comes from.
+    Raises DataError where a variate is constant, or never there, in the rows that the scale comes from.
     """
     variates = values.shape[1]
     shift, scale = np.zeros(variates), np.ones(variates)
+    rows = values[: training_rows(len(values), options, name)]
+    gone = np.isnan(rows).all(axis=0)
+    if gone.any():
+        first = names[int(np.flatnonzero(gone)[0])]
+        raise DataError(
+            f"data set '{name}': variate '{first}' has no value in the training rows but null_value "
+            f"{options.null_value:g}. Leave it out with columns: [..]."
+        )
+    mean, std, most, least = (
+        (np.nanmean, np.nanstd, np.nanmax, np.nanmin)
+        if np.isnan(values).any()
+        else (np.mean, np.std, np.max, np.min)
+    )
     if options.normalize == "train":
-        rows = values[: training_rows(len(values), options, name)]
-        shift, scale = rows.mean(axis=0), rows.std(axis=0)
-        constant = np.ptp(rows, axis=0) == 0
+        shift, scale = mean(rows, axis=0), std(rows, axis=0)
+        constant = most(rows, axis=0) - least(rows, axis=0) == 0
     elif options.normalize == "leaky-scalar":
-        shift, scale = np.full(variates, values.mean()), np.full(variates, values.std())
+        shift, scale = np.full(variates, mean(values)), np.full(variates, std(values))
         constant = scale == 0
     else:
         if options.normalize == "leaky-max":
-            scale = np.full(variates, values.max())
+            scale = np.full(variates, most(values))
         elif options.normalize == "leaky-variate":
-            scale = np.abs(values).max(axis=0)
+            scale = most(np.abs(values), axis=0)
         constant = scale == 0
     if constant.any():
         first = names[int(np.flatnonzero(constant)[0])]
@@ -141,6 +158,13 @@ def normalized(
     return ((values - shift) / scale).astype(np.float32), shift, scale
 
 
+def last_known(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Missing values (NaN) by the last one before them in time, by 0 (the mean) where there is none."""
+    rows = np.where(np.isnan(values), 0, np.arange(len(values))[:, None])
+    found = np.take_along_axis(values, np.maximum.accumulate(rows, axis=0), axis=0)
+    return np.nan_to_num(found, nan=0.0)
+
+
 def training_rows(rows: int, options: WindowOptions, name: str) -> int:
     """The number of rows that training windows cover, targets included."""
     last = int(window_starts(rows, options, name)["train"][-1])
@@ -150,7 +174,8 @@ def training_rows(rows: int, options: WindowOptions, name: str) -> int:
 class WindowSplit:
     """Windows of one split: views on the memory-mapped series, copied only into a batch.
 
-    ``index`` (N,) are first rows. A batch has x (B, L, C + time features) and y (B, H, C).
+    ``index`` (N,) are first rows. A batch has x (B, L, C + time features) and y (B, H, C); ``there``
+    (n, C) says which values are not missing: y is NaN at the others.
     """
 
     def __init__(
@@ -159,8 +184,11 @@ class WindowSplit:
         index: Index,
         options: WindowOptions,
         time_features: NDArray[np.float32] | None = None,
+        there: NDArray[np.bool_] | None = None,
     ) -> None:
         self.values, self.index, self.options = values, index, options
+        self.there = there
+        self.known = None if there is None else _views(there, options.window + options.horizon)
         self.windows = _views(values, options.window + options.horizon)
         self.times = None if time_features is None else _views(time_features, options.window)
 
@@ -173,24 +201,29 @@ class WindowSplit:
         return index_digest(self.index)
 
     def past(self) -> NDArray[np.float32]:
-        """The rows (n, C) up to the first target of the last window, a view.
+        """The rows (n, C) up to the first target of the last window, NaN where they are missing.
 
         For training windows of stride 1 these are all rows before the first validation target.
         """
         first, last = int(self.index[0]), int(self.index[-1])
-        return self.values[first : last + self.options.window + 1]
+        part = slice(first, last + self.options.window + 1)
+        rows = self.values[part]
+        return rows if self.there is None else np.where(self.there[part], rows, np.float32("nan"))
 
     def batch(self, index: Index) -> Batch:
         """The windows at positions ``index``."""
         starts = self.index[index]
         both = torch.from_numpy(self.windows[starts])
         x, y = both[:, : self.options.window], both[:, self.options.window :]
+        if self.known is not None:
+            known = torch.from_numpy(self.known[starts][:, self.options.window :])
+            y = y.masked_fill(~known, math.nan)
         if self.times is not None:
             x = torch.cat([x, torch.from_numpy(self.times[starts])], dim=2)
         return Batch(x, y)
 
 
-def _views(values: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+def _views(values: NDArray[Number], length: int) -> NDArray[Number]:
     """Every window of ``length`` rows (n - length + 1, length, C), read-only views."""
     plain = np.asarray(values)  # a memory map as an array over the same pages
     row, column = plain.strides

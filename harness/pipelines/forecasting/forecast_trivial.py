@@ -106,7 +106,9 @@ class TrainMean(TrivialLearner):
         """Take the mean; of all windows where the split does not know its rows."""
         past = getattr(train, "past", None)
         if past is not None:
-            mean = np.asarray(past()).mean(axis=0, dtype=np.float64)
+            rows = np.asarray(past())
+            of = np.nanmean if self.job.card.masked else np.mean
+            mean = of(rows, axis=0, dtype=np.float64)
         else:
             xs = (self.values(train.batch(i)).double().mean(dim=1) for i in _chunks(train))
             mean = torch.cat(list(xs)).mean(dim=0).numpy()
@@ -137,22 +139,36 @@ class NLinear(TrivialLearner):
         return torch.cat([x_bcl, torch.ones_like(x_bcl[..., :1])], dim=2), last_b1c
 
     def fit(self, train: Split) -> bool:
-        """Solve (X'X + ridge * mean diagonal) W = X'Y; the bias is not penalised."""
+        """Solve (X'X + ridge * mean diagonal) W = X'Y; the bias is not penalised.
+
+        Where targets may be missing, each step of the horizon has an X of its own.
+        """
         weight = self.model.get_buffer("weight")
-        size = len(weight)
-        gram = torch.zeros(size, size, dtype=torch.float64, device=weight.device)
+        size, masked = len(weight), self.job.card.masked
+        steps = weight.shape[1] if masked else 1
+        gram = torch.zeros(steps, size, size, dtype=torch.float64, device=weight.device)
         moment = torch.zeros_like(weight)
         for index in _chunks(train):
             batch = train.batch(index).to(weight.device)
             rows, last = self._rows(batch)
             x = rows.flatten(0, 1)
             y = (batch.y.double() - last).transpose(1, 2).flatten(0, 1)
-            gram += x.T @ x
-            moment += x.T @ y
-        penalty = self.job.params.ridge * gram.diagonal()[:-1].mean()
-        gram.diagonal()[:-1] += penalty
-        gram.diagonal()[:] += 1e-12 * gram.diagonal().mean()
-        weight.copy_(torch.linalg.solve(gram, moment))
+            if masked:
+                there = (~y.isnan()).double()
+                for step in range(steps):
+                    gram[step] += (x * there[:, step : step + 1]).T @ x
+                y = y.nan_to_num()
+                moment += x.T @ (y * there)
+            else:
+                gram[0] += x.T @ x
+                moment += x.T @ y
+        diagonal = gram.diagonal(dim1=1, dim2=2)
+        diagonal[:, :-1] += self.job.params.ridge * diagonal[:, :-1].mean(dim=1, keepdim=True)
+        diagonal += 1e-12 * diagonal.mean(dim=1, keepdim=True)
+        if masked:
+            weight.copy_(torch.linalg.solve(gram, moment.T[..., None]).squeeze(-1).T)
+        else:
+            weight.copy_(torch.linalg.solve(gram[0], moment))
         return True
 
     def predict(self, batch: Batch) -> Tensor:
