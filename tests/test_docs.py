@@ -107,7 +107,11 @@ def test_the_dependencies_are_those_of_the_project() -> None:
     project = tomllib.loads(text("pyproject.toml"))["project"]
     wanted = [
         *project["dependencies"],
-        *(one for key in ("data", "cochlea", "notebook") for one in project["optional-dependencies"][key]),
+        *(
+            one
+            for key in ("data", "cochlea", "export", "notebook")
+            for one in project["optional-dependencies"][key]
+        ),
     ]
     names = {re.split(r"[\[<>=]", one)[0] for one in wanted}
     table = text("ARCHITECTURE.md").split("## Dependencies")[1].split("\n## ")[0]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.kept.network import KeptModel
     from harness.store.results import ResultStore
 
+MODEL_FORMS = ("nir", "onnx", "torch")
 Wanted = Annotated[str, typer.Argument(help="STUDY, or STUDY/CELL as the board names it.")]
 Trial = Annotated[str, typer.Option("--trial", help="A final trial's id instead of the winner.")]
 Ensemble = Annotated[bool, typer.Option("--ensemble", help="The mean over all final seeds.")]
@@ -95,6 +96,20 @@ def evaluate(
             "what is chosen by these numbers needs other data to be tested on.",
             soft_wrap=True,
         )
+
+
+def export_model(wanted: str, results: str, to: str, out: Path | None, trial: str, *, trusted: bool) -> None:
+    """Write the network that is meant in a form that other programs read."""
+    models, said = _open(results, wanted, trial, False, "best", (), trusted=trusted)
+    from harness.kept.export import SUFFIXES, write
+
+    path = out or Path(f"{wanted.replace('/', '-')}{SUFFIXES[to]}")
+    try:
+        words = write(models[0], to, path)
+    except OSError as error:
+        raise HarnessError(f"cannot write {path}: {error.strerror or error}. Choose another --out.") from None
+    _say(said)
+    console.print(f"{path}  {words}", soft_wrap=True, highlight=False)
 
 
 def _open(

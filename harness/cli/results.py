@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.console import console, stderr
+from harness.cli.models import MODEL_FORMS, export_model
 from harness.cli.options import DEFAULT_RESULTS, Results, StudyName, Trust
 from harness.errors import HarnessError, UnknownNameError
 from harness.guard import csv_text
@@ -140,16 +141,20 @@ def unlock(study: StudyName, results: Results = DEFAULT_RESULTS) -> None:
 
 
 def export(
-    study: StudyName,
+    study: Annotated[str, typer.Argument(help="A study; STUDY/CELL for its network.")],
     results: Results = DEFAULT_RESULTS,
-    to: Annotated[str, typer.Option("--to", help="csv or optuna.")] = "csv",
-    out: Annotated[Path | None, typer.Option("--out", help="Folder (csv) or file (optuna).")] = None,
+    to: Annotated[str, typer.Option("--to", help="csv, optuna; nir, onnx or torch.")] = "csv",
+    out: Annotated[Path | None, typer.Option("--out", help="Folder (csv) or file.")] = None,
+    trial: Annotated[str, typer.Option("--trial", help="The network of this final trial.")] = "",
     trust: Trust = False,
 ) -> None:
-    """The tables as CSV, or the search as an Optuna storage file that optuna-dashboard opens."""
+    """The tables as CSV, the search as an Optuna storage file, or the winner's network for other programs."""
+    if to in MODEL_FORMS:
+        export_model(study, results, to, out, trial, trusted=trust)
+        return
     store = open_study(study, results)
     if to not in ("csv", "optuna"):
-        raise UnknownNameError("export", to, ("csv", "optuna"))
+        raise UnknownNameError("export", to, ("csv", "optuna", *MODEL_FORMS))
     place = out or Path(f"{study}-csv" if to == "csv" else f"{study}.db")
     try:
         said = _export_csv(store, study, place) if to == "csv" else _export_optuna(store, study, place, trust)

@@ -60,7 +60,7 @@ class KeptModel(nn.Module):
 
     def forward(self, x: Tensor | Events, length: Tensor | None = None) -> Tensor:
         """Logits (B, classes) or forecasts (B, horizon, variates) of samples (B, ...)."""
-        count = x.batch if isinstance(x, Events) else len(x)
+        count = x.batch if isinstance(x, Events) else x.shape[0]  # a symbol while it is exported
         batch = Batch(x, torch.zeros(count, dtype=torch.long), length).to(self.learner.job.device)
         with self.evaluating():
             return self.learner.predict(batch)
