@@ -15,7 +15,7 @@ from harness.contracts.pipeline import Stage
 from harness.ids import derive_seed
 from harness.train.attempt import run_attempt
 from harness.train.clocks import WAIT
-from harness.train.evaluate import PROBE_SAMPLES, evaluate
+from harness.train.evaluate import costs, evaluate
 from harness.train.feed import stream
 from harness.train.gradients import Silent
 from harness.train.loop import TrialLoop
@@ -185,22 +185,20 @@ class _MeasuringLoop(TrialLoop):
         return float(np.median(per)) * len(order), share
 
     def _eval_s(self, stage: Stage, valid: Split) -> float:
-        """Seconds of one evaluation: the probed samples, and the others at their own pace."""
+        """Seconds of one evaluation: of some samples at the pace of all, and of its probe."""
         card, size = self.cards[stage.dataset or self.spec.dataset.name], int(self.params.batch_size)
 
-        def seconds(count: int, *, probe: bool) -> float:
+        def seconds(count: int) -> float:
             part = _Part(valid, count)
-            return self._timed(lambda: evaluate(self.learner, part, card, size, probe=probe))
+            return self._timed(lambda: evaluate(self.learner, part, card, size, probe=False))
 
-        probed = -(-PROBE_SAMPLES // size) * size
-        seconds(min(probed, size), probe=True)
-        first = seconds(probed, probe=True)
-        rest = len(valid) - probed
-        if rest <= 0:
-            return first
-        batch_s = seconds(size, probe=False)
-        some = min(rest, max(1, int(self.enough_s / max(batch_s, 1e-9))) * size)
-        return first + seconds(some, probe=False) * rest / some
+        self.learner.model.eval()
+        self._timed(lambda: costs(self.learner, valid, size))
+        probe_s = self._timed(lambda: costs(self.learner, valid, size))
+        seconds(size)
+        batch_s = seconds(size)
+        some = min(len(valid), max(1, int(self.enough_s / max(batch_s, 1e-9))) * size)
+        return probe_s + seconds(some) * len(valid) / some
 
     def _timed(self, work: Callable[[], Any]) -> float:
         self.clocks._synchronize()

@@ -10,11 +10,13 @@ their synapses themselves (``fan_out``) are passed over here: see :mod:`harness.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
 from spikingjelly.activation_based.op_counter.base import BaseCounter, DispatchCounterMode
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 aten = torch.ops.aten
 Found = tuple[Tensor | float, bool]
@@ -47,12 +49,14 @@ def product(a: Tensor, b: Tensor) -> Found:
     return pairs(a, b), binary(a) or binary(b)
 
 
+@lru_cache(maxsize=512)
 def _reach(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> Tensor:
     """For each position of an axis how many outputs it reaches, (size,)."""
     at = (torch.arange(out) * stride - padding)[:, None] + torch.arange(kernel) * dilation
     return torch.bincount(at[(at >= 0) & (at < size)], minlength=size).double()
 
 
+@lru_cache(maxsize=512)
 def _reach_transposed(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> Tensor:
     at = (torch.arange(size) * stride - padding)[:, None] + torch.arange(kernel) * dilation
     return ((at >= 0) & (at < out)).sum(1).double()
@@ -155,10 +159,10 @@ RULES: dict[Any, Callable[..., Any]] = {
 class SynapticOperations(BaseCounter):  # type: ignore[misc]
     """A counter for SpikingJelly's ``DispatchCounterMode``: ``accumulates`` and ``multiplies`` so far."""
 
-    def __init__(self, passed_over: Sequence[type[torch.nn.Module]]) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.rules = dict(RULES)
-        self.ignore_modules = list(passed_over)
+        self.ignore_modules = [torch.nn.Module]  # those that Watch is told of
         self.accumulates = 0.0
         self.multiplies = 0.0
 
@@ -180,10 +184,36 @@ class SynapticOperations(BaseCounter):  # type: ignore[misc]
         """Nothing: one total is all that is asked for."""
 
 
+class _Inside:
+    """Which modules run now, of those that say so: quicker than hooks on every module of a network."""
+
+    def __init__(self) -> None:
+        self.active_modules: set[torch.nn.Module] = set()
+        self.parents: set[str] = set()
+
+    def __enter__(self) -> None:
+        self.active_modules.clear()
+
+    def __exit__(self, *_error: object) -> None:
+        self.active_modules.clear()
+
+
 class Watch(DispatchCounterMode):  # type: ignore[misc]
-    """SpikingJelly's mode; operators without a rule pass at once."""
+    """SpikingJelly's mode; operators without a rule, and those within a module passed over, pass at once."""
+
+    def __init__(self, counters: list[SynapticOperations]) -> None:
+        super().__init__(counters)
+        self.module_tracker = _Inside()
+
+    def pass_over(self, module: torch.nn.Module) -> list[RemovableHandle]:
+        """Count nothing that runs inside of a module; the hooks that see to it."""
+        inside = self.module_tracker.active_modules
+        return [
+            module.register_forward_pre_hook(lambda own, _inputs: inside.add(own)),
+            module.register_forward_hook(lambda own, _inputs, _out: inside.discard(own)),
+        ]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in RULES:
+        if func in RULES and not self.module_tracker.active_modules:
             return super().__torch_dispatch__(func, types, args, kwargs)
         return func(*args, **(kwargs or {}))

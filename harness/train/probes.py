@@ -30,21 +30,22 @@ class Probe:
         self.fired: dict[str, Tensor] = {}
         self.slots: dict[str, int] = {}
         self.timesteps = 0
-        self.operations = SynapticOperations(())
+        self.operations = SynapticOperations()
 
     @contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
         """Count while inside."""
-        handles, passed_over = [], {Neuron}
+        watch, handles = Watch([self.operations]), []
         for name, module in model.named_modules():
             if isinstance(module, Neuron):
                 handles.append(module.register_forward_hook(self._neuron_hook(name)))
             elif hasattr(module, "fan_out"):
-                passed_over.add(type(module))
                 handles.append(module.register_forward_pre_hook(self._synapse_hook))
-        self.operations.ignore_modules = list(passed_over)
+            else:
+                continue
+            handles += watch.pass_over(module)
         try:
-            with Watch([self.operations]):
+            with watch:
                 yield
         finally:
             for handle in handles:
