@@ -79,7 +79,7 @@ def leaderboard(
     choice = Choice(sort, tuple(dataset or ()), tuple(pipeline or ()), metric, only_separated)
     if watch:
         _watch(study, results, target, choice)
-    board = choose(board_of(study, results, target), choice)
+    board = choose(board_of(study, results, target, choice.datasets), choice)
     if format_ == "terminal" and not full and out is None:
         _first(board, study, results)
     else:
@@ -91,15 +91,19 @@ def print_first(study: str, results: str) -> None:
     _first(board_of(study, results), study, results)
 
 
-def board_of(study: str, results: str, target: float | None = None) -> Board:
-    """Read what a board needs and compute it; says which files were left out."""
+def board_of(study: str, results: str, target: float | None = None, datasets: tuple[str, ...] = ()) -> Board:
+    """Read what a board needs and compute it; says which files were left out.
+
+    A ``target`` is of one metric, so that it wants one data set where a study has several.
+    """
     from harness.scoring.leaderboard import leaderboard as compute
     from harness.scoring.tables import scored_trials
 
     store = open_study(study, results)
     trials = store.trials(study)
     epochs = store.epochs(study, only={"trial_id": scored_trials(trials)})
-    return compute(trials, epochs, _launches(store, study), study=study, target=target)
+    only = datasets[0] if target is not None and len(datasets) == 1 else None
+    return compute(trials, epochs, _launches(store, study), study=study, target=target, dataset=only)
 
 
 def _screen() -> Console:
@@ -141,7 +145,7 @@ def _watch(study: str, results: str, target: float | None, choice: Choice) -> No
     screen = _screen()
 
     def picture() -> object:
-        board = choose(board_of(study, results, target), choice)
+        board = choose(board_of(study, results, target, choice.datasets), choice)
         return first_screen(board, min(screen.width, WIDTH), _rest(study, results))
 
     with Live(picture(), console=screen, auto_refresh=False) as live:  # type: ignore[arg-type]

@@ -107,12 +107,17 @@ class Tables:
 
     def as_tables(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         """(trials, epochs, studies) with the exact schema."""
+        studies = as_table(self.launch_rows(), "studies")
+        return as_table(self.trials, "trials"), as_table(self.epochs, "epochs"), studies
+
+    def launch_rows(self) -> list[dict[str, Any]]:
+        """The launches as rows of the studies table."""
         protocol = {
             "objectives": ["accuracy max"], "limits": {}, "target": None, "baseline": None, "seed": 0,
             "search": {"sampler": "tpe", "trials": 2, "epochs": 4}, "confirm": {"top": 1, "seeds": 1},
             "final": {"seeds": 5}, "exclusive": "device",
         } | self.protocol  # fmt: skip
-        launches = [
+        return [
             {
                 "study": "demo", "launch": i + 1, "launched_at": START + timedelta(hours=i),
                 "cells": self.cells, "protocol": protocol, "text": "name: demo\n",
@@ -121,7 +126,6 @@ class Tables:
             }
             for i in range(self.launches)
         ]  # fmt: skip
-        return as_table(self.trials, "trials"), as_table(self.epochs, "epochs"), as_table(launches, "studies")
 
 
 def saturating(top: float, n: int, rng: np.random.Generator, speed: float = 1.5) -> list[float]:
