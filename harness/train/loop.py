@@ -46,6 +46,7 @@ class TrialLoop:
         self.card = self.access.card
         self.pipeline = pipeline = registry.pipeline(self.spec.pipeline)()
         self.params = pipeline.build_params(self.spec.param_values())
+        pipeline.validate(self.params, self.card)
         self.stages = pipeline.stages(self.params, self.spec.epochs, self.spec.seed)
         with self.clocks.running("prepare"):
             self._open_splits()

@@ -15,7 +15,7 @@ from harness.errors import IncompatibleError
 from harness.models.forecast import BACKBONES, ForecastNet, NetParams, build_forecaster
 from harness.models.forecast.gru import SpikeGRU
 from harness.models.forecast.itransformer import ISpikformer
-from harness.models.forecast.tcn import TCN
+from harness.models.forecast.tcn import TCN, position_rows
 from harness.models.forecast.units import Held, InstanceNorm, hide
 from harness.neurons.lif import LIF
 from harness.neurons.ts_lif import TSLIF
@@ -212,3 +212,60 @@ def test_autocast_does_not_round_constants():
 def test_heads_that_do_not_divide_the_token():
     with pytest.raises(IncompatibleError, match=r"3 heads do not divide net\.hidden 8"):
         make("itransformer", heads=3)
+
+
+def test_seqsnn_s_dense_head_of_metr_la_has_its_1_256_904_parameters():
+    """Horizon 24: 207 variates, 5 time features and 40 rows of positions to 24 x 207."""
+    net = NetParams(
+        backbone="tcn", hidden=8, readout="scalar", padding="layers", positions=40, head="dense", revin=False
+    )
+    model = build_forecaster(net, 12, 24, neuron=spec("lif"), steps=4, columns=212, variates=207)
+    assert sum(p.numel() for p in model.readout.parameters()) == 1_256_904
+    assert model(torch.randn(2, 12, 212), 207).shape == (2, 24, 207)
+
+
+def test_padding_in_layers_equals_the_reference_written_out():
+    """Every convolution of a zero-padded past; what stands at the last position."""
+    torch.manual_seed(0)
+    tcn = TCN(2, 3, 2, 4, lambda features, axis: nn.ReLU(), scalar=False, padded=True).eval()
+    x = torch.randn(2, 2, C, 7)
+    y = x
+    for block in tcn.blocks:
+        inner = y
+        for conv in (block.first, block.second):
+            d = conv.conv.dilation[1]
+            padded = nn.functional.pad(inner, (3 * d, 0))
+            inner = conv.norm(nn.functional.conv2d(padded, conv.conv.weight, dilation=(1, d))).relu()
+        y = (inner + block.skip(y)).relu()
+    torch.testing.assert_close(tcn(x), y[..., -1].transpose(1, 2))
+
+
+def test_padding_in_layers_computes_the_window_and_no_more():
+    seen = []
+    tcn = TCN(2, 3, 3, 32, lambda features, axis: nn.ReLU(), scalar=True, padded=True)
+    for module in tcn.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.register_forward_hook(lambda _m, _i, out: seen.append(out.shape[-1]))
+    tcn(torch.randn(2, 2, C, 12))
+    assert tcn.reach == 931
+    assert set(seen) == {12}
+
+
+def test_the_position_code_is_binary_and_tells_steps_apart():
+    rows = position_rows(64 * 12, 40)
+    assert set(rows.flatten().tolist()) == {0.0, 1.0}
+    assert rows[:3, :2].tolist() == [[0.0, 1.0], [1.0, 0.0], [1.0, 0.0]]  # sin and cos of 0, 1 and 2
+    assert len(torch.unique(rows, dim=0)) > 300
+
+
+def test_the_last_step_is_read_where_released_code_reads_it():
+    mean, last = (make("itransformer", reads=reads) for reads in ("mean", "last"))
+    last.load_state_dict(mean.state_dict())
+    steps = []
+    last.backbone.blocks.register_forward_hook(lambda _m, _i, out: steps.append(out))
+    with torch.no_grad():
+        last.eval()(windows(), C)
+        read = last.backbone(last.encoder(InstanceNorm(windows()).apply(windows())))
+    torch.testing.assert_close(read, steps[-1][-1])
+    assert make("gru", gru_reads="last").readout.in_features == 8
+    assert make("gru", None, gru_reads="last").readout.in_features == 8

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import copy
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from harness.contracts import Batch, DatasetCard, Job, Learner, pipelines
+from harness.contracts import Batch, DatasetCard, Job, Learner, pipelines, registry
 from harness.contracts.data import ArraySplit
 from harness.datasets.series.series_windows import WindowOptions, WindowSplit
-from harness.errors import HarnessError
+from harness.errors import HarnessError, IncompatibleError
 from harness.pipelines.forecasting.forecast_common import RATIOS
+from harness.pipelines.forecasting.forecast_snn import ForecastSNN
+from harness.train.task import Task
+from harness.trial import DatasetRef, Objective, Phase, State, TrialSpec, freeze
+from tests.train.attempts import run
 
 L, H, C = 16, 4, 2
 CARD = DatasetCard("toy", "1", "forecasting", "nlc", (L, C), (24, 8, 8), horizon=H, variates=C)
@@ -291,3 +296,20 @@ def test_fits_a_card_or_says_why_not(name):
 def test_wrong_parameters_are_one_line(name, value, message):
     with pytest.raises(HarnessError, match=message):
         pipelines()["forecast-snn"].build_params({name: value})
+
+
+def test_constants_that_let_membranes_grow_are_refused_before_anything_trains(tmp_path: Path) -> None:
+    """At load where they are given, as a failed trial of no epoch where a search proposes them."""
+    unstable = {"neuron.name": "ts-lif", "neuron.a1": 1.0, "neuron.b1": 1.5, "neuron.b2": 1.5}
+    known = registry.dataset("tmy3")
+    options = {"window": 24, "horizon": 6, "stride": 50, "eval_stride": 50}
+    card = known(known.Options(**options)).card()
+    with pytest.raises(IncompatibleError, match=r"membranes grow without end with neuron\.a1 1,") as caught:
+        ForecastSNN().validate(ForecastSNN.build_params(unstable), card)
+    assert caught.value.names == ("neuron.a1", "neuron.a2", "neuron.b1", "neuron.b2")
+    ForecastSNN().validate(ForecastSNN.build_params({"neuron.name": "ts-lif"}), card)
+    ref = DatasetRef("tmy3", card.revision, tuple(options.items()))
+    spec = TrialSpec(ref, "forecast-snn", freeze(unstable), 1, Phase.SEARCH, 2, (Objective("r2", True),))
+    rows, end = run(Task("s", "c", spec, 0, 1, str(tmp_path)))
+    assert end is not None
+    assert (end.state, end.reason, end.epochs, rows) == (State.FAILED, "misfit", 0, [])

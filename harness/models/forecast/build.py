@@ -13,13 +13,14 @@ from harness.models.forecast.encoders import Code, Encoder, StepEncoder
 from harness.models.forecast.gru import PlainGRU, SpikeGRU
 from harness.models.forecast.itransformer import ISpikformer, ITransformer
 from harness.models.forecast.tcn import TCN
-from harness.models.forecast.units import Fire, Held, InstanceNorm, fitted, hide
+from harness.models.forecast.units import Fire, Held, InstanceNorm, Maker, fitted, hide
 from harness.neurons.kernels import compiled
 from harness.neurons.kernels.functional import lif_multistep
 
 Backbone = Literal["tcn", "gru", "itransformer"]
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
 _TCN = {"net.backbone": ("tcn",)}
+_GRU = {"net.backbone": ("gru",)}
 _FORMER = {"net.backbone": ("itransformer",)}
 SEQSNN = "arXiv 2402.01533"
 
@@ -37,6 +38,24 @@ class NetParams(ParamsModel):
     kernel: int = param(3, "taps of a convolution", low=1, high=64, when=_TCN)
     readout: Literal["features", "scalar"] = param(
         "features", "what of a variate is read out; scalar is the released code's", when=_TCN
+    )
+    padding: Literal["input", "layers"] = param(
+        "input",
+        "a window shorter than the reach is padded once, or each convolution pads (released, cheaper)",
+        source=SEQSNN,
+        when=_TCN,
+    )
+    positions: int = param(
+        0, "rows of a binary position code beside the variates (released: 40)", low=0, high=512, when=_TCN
+    )
+    head: Literal["shared", "dense"] = param(
+        "shared", "readout of a variate from its own features, or of all from all (released)", when=_TCN
+    )
+    gru_reads: Literal["both", "last"] = param(
+        "both", "last output and mean over the window, or the last one (TS-LIF's code)", when=_GRU
+    )
+    reads: Literal["mean", "last"] = param(
+        "mean", "spiking: the mean over T of the last block, or its last step (released)", when=_FORMER
     )
     depth: int = param(2, "blocks", low=1, high=24, when=_FORMER)
     heads: int = param(8, "attention heads", low=1, high=64, when=_FORMER)
@@ -64,10 +83,20 @@ class ForecastNet(nn.Module):
     ``hidden_ratio`` of the standardised inputs can be set to zero by the caller's generator.
     """
 
-    def __init__(self, encoder: nn.Module, backbone: nn.Module, *, features: int, horizon: int) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        backbone: nn.Module,
+        *,
+        features: int,
+        horizon: int,
+        dense: tuple[int, int] | None,
+    ) -> None:
+        """``dense``: columns that the backbone hands out and variates, where all are read from all."""
         super().__init__()
-        self.encoder, self.backbone = encoder, backbone
-        self.readout = nn.Linear(features, horizon)
+        self.encoder, self.backbone, self.horizon = encoder, backbone, horizon
+        sizes = (features, horizon) if dense is None else (dense[0] * features, horizon * dense[1])
+        self.readout, self.dense = nn.Linear(*sizes), dense is not None
         self.revin = True
 
     def forward(
@@ -85,22 +114,36 @@ class ForecastNet(nn.Module):
         x_blc = torch.cat([values, times], dim=2) if times.shape[2] else values
         if missing and generator is not None:
             x_blc = hide(x_blc, missing, generator)
-        y_bch = self.readout(self.backbone(self.encoder(x_blc)))
-        y_bhc: Tensor = y_bch.transpose(1, 2)[..., :variates]
+        features_bcf = self.backbone(self.encoder(x_blc))
+        if self.dense:
+            y_bhc: Tensor = self.readout(features_bcf.flatten(1)).view(-1, self.horizon, variates)
+        else:
+            y_bhc = self.readout(features_bcf).transpose(1, 2)[..., :variates]
         return y_bhc if norm is None else norm.undo(y_bhc)
 
 
 def build_forecaster(
-    net: NetParams, window: int, horizon: int, *, neuron: NeuronSpec | None = None, steps: int = 1
+    net: NetParams,
+    window: int,
+    horizon: int,
+    *,
+    neuron: NeuronSpec | None = None,
+    steps: int = 1,
+    columns: int = 0,
+    variates: int = 0,
 ) -> ForecastNet:
     """A network with spiking neurons over ``steps`` timesteps, or with ReLU where ``neuron`` is None.
 
-    Weights come from torch's global generator, which the caller seeds. Raises IncompatibleError where
+    ``columns`` of the input, ``variates`` of them to forecast: what a dense head has to know. Weights come
+    from torch's global generator, which the caller seeds. Raises IncompatibleError where
     heads do not divide the token.
     """
     made = _spiking(net, window, steps, neuron) if neuron is not None else _plain(net, window)
     encoder, backbone, features = made
-    model = ForecastNet(encoder, backbone, features=features, horizon=horizon)
+    dense = None
+    if net.backbone == "tcn" and net.head == "dense":
+        dense = (columns + net.positions, variates)
+    model = ForecastNet(encoder, backbone, features=features, horizon=horizon, dense=dense)
     model.revin = net.revin
     return model
 
@@ -113,14 +156,16 @@ def _spiking(net: NetParams, window: int, steps: int, neuron: NeuronSpec) -> tup
         return fitted(neuron.build(), features, axis)
 
     if net.backbone == "tcn":
-        scalar = net.readout == "scalar"
-        tcn = TCN(net.hidden, net.channels, net.levels, net.kernel, held, scalar=scalar)
+        tcn = _tcn(net, held)
         return Encoder(net.encoder, net.hidden, Fire()), tcn, tcn.features
     if net.backbone == "gru":
-        gru = SpikeGRU(net.hidden, net.hidden, fitted(neuron.build(), net.hidden, -1))
+        gru = SpikeGRU(
+            net.hidden, net.hidden, fitted(neuron.build(), net.hidden, -1), last=net.gru_reads == "last"
+        )
         return Encoder(net.encoder, net.hidden, Fire()), gru, gru.features
     _check_heads(net)
-    former = ISpikformer(window, net.hidden, net.depth, net.heads, net.wide, timed)
+    last = net.reads == "last"
+    former = ISpikformer(window, net.hidden, net.depth, net.heads, net.wide, timed, last=last)
     return StepEncoder(net.encoder, steps, StepLIF()), former, former.features
 
 
@@ -129,15 +174,27 @@ def _plain(net: NetParams, window: int) -> tuple[nn.Module, nn.Module, int]:
         return nn.ReLU()
 
     if net.backbone == "tcn":
-        scalar = net.readout == "scalar"
-        tcn = TCN(net.hidden, net.channels, net.levels, net.kernel, relu, scalar=scalar)
+        tcn = _tcn(net, relu)
         return Encoder(net.encoder, net.hidden, nn.ReLU()), tcn, tcn.features
     if net.backbone == "gru":
-        gru = PlainGRU(net.hidden, net.hidden)
+        gru = PlainGRU(net.hidden, net.hidden, last=net.gru_reads == "last")
         return Encoder(net.encoder, net.hidden, nn.ReLU()), gru, gru.features
     _check_heads(net)
     former = ITransformer(window, net.hidden, net.depth, net.heads, net.wide)
     return nn.Identity(), former, former.features
+
+
+def _tcn(net: NetParams, make: Maker) -> TCN:
+    return TCN(
+        net.hidden,
+        net.channels,
+        net.levels,
+        net.kernel,
+        make,
+        scalar=net.readout == "scalar",
+        padded=net.padding == "layers",
+        positions=net.positions,
+    )
 
 
 def _check_heads(net: NetParams) -> None:

@@ -20,13 +20,15 @@ _GATE = Surrogate()
 class SpikeGRU(nn.Module):
     """Encoded windows (B, F, C, L) to (B, C, 2*hidden): the last output and the mean over L.
 
+    ``last``: the last output alone, (B, C, hidden), as TS-LIF's released code reads.
     Every variate is a sequence of its own. Gates are 0 or 1; the candidate current
     (1 - z) n + z h charges the neuron, whose output is the next h.
     """
 
-    def __init__(self, width: int, hidden: int, neuron: Neuron) -> None:
+    def __init__(self, width: int, hidden: int, neuron: Neuron, *, last: bool = False) -> None:
         super().__init__()
-        self.hidden, self.neuron, self.features = hidden, neuron, 2 * hidden
+        self.hidden, self.neuron, self.last = hidden, neuron, last
+        self.features = hidden if last else 2 * hidden
         self.of_input = nn.Linear(width, 3 * hidden)
         self.of_hidden = nn.Linear(hidden, 3 * hidden)
 
@@ -45,20 +47,21 @@ class SpikeGRU(nn.Module):
             h, state = self.neuron.step(n + z * (h - n), state)
             outputs.append(h)
         mean = watched(self.neuron, torch.stack(outputs)).mean(0)
-        return torch.cat([h, mean], dim=1).view(batch, variates, self.features)
+        read = h if self.last else torch.cat([h, mean], dim=1)
+        return read.view(batch, variates, self.features)
 
 
 class PlainGRU(nn.Module):
     """The same with torch's GRU."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, hidden: int, *, last: bool = False) -> None:
         super().__init__()
-        self.features = 2 * hidden
+        self.features, self.last = hidden if last else 2 * hidden, last
         self.gru = nn.GRU(width, hidden)
 
     def forward(self, x_bfcl: Tensor) -> Tensor:
         """Features (B, C, 2*hidden)."""
         batch, _, variates, _ = x_bfcl.shape
         h_lnh = self.gru(x_bfcl.permute(3, 0, 2, 1).flatten(1, 2))[0]
-        out = torch.cat([h_lnh[-1], h_lnh.mean(0)], dim=1)
+        out = h_lnh[-1] if self.last else torch.cat([h_lnh[-1], h_lnh.mean(0)], dim=1)
         return out.view(batch, variates, self.features)

@@ -70,18 +70,20 @@ class SpikingBlock(nn.Module):
 
 
 class ISpikformer(nn.Module):
-    """Spikes (T, B, C, L) to features (B, C, D): the mean over T of the last block."""
+    """Spikes (T, B, C, L) to features (B, C, D): the mean over T of the last block, or its last step."""
 
-    def __init__(self, window: int, dim: int, depth: int, heads: int, wide: int, make: Maker) -> None:
+    def __init__(
+        self, window: int, dim: int, depth: int, heads: int, wide: int, make: Maker, *, last: bool = False
+    ) -> None:
         super().__init__()
-        self.features = dim
+        self.features, self.last = dim, last
         self.embed = Charge(window, dim, make)
         self.blocks = nn.Sequential(*(SpikingBlock(dim, heads, wide, make) for _ in range(depth)))
 
     def forward(self, x_tbcl: Tensor) -> Tensor:
         """Features (B, C, D)."""
         out: Tensor = self.blocks(self.embed(x_tbcl))
-        return out.mean(0)
+        return out[-1] if self.last else out.mean(0)
 
 
 class ITransformer(nn.Module):

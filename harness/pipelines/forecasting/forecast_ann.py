@@ -19,7 +19,10 @@ class PlainForecastLearner(ForecastLearner):
         super().__init__(job)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(job.seed, "weights"))
-            model = build_forecaster(job.params.net, job.card.shape[0], job.card.horizon)
+            card = job.card
+            model = build_forecaster(
+                job.params.net, card.shape[0], card.horizon, columns=card.shape[1], variates=card.variates
+            )
         self.model = model.to(job.device)
 
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 
 from harness.contracts import DatasetCard, Job, Learner, NeuronSpec, Pipeline, Stage, param
+from harness.errors import IncompatibleError
 from harness.ids import derive_seed
 from harness.models.forecast import build_forecaster
 from harness.neurons.ts_lif import TSLIF, stability_margin
@@ -49,6 +50,8 @@ class SpikingForecastLearner(ForecastLearner):
                 card.horizon,
                 neuron=params.neuron,
                 steps=params.timesteps,
+                columns=card.shape[1],
+                variates=card.variates,
             ).to(job.device)
 
     def epoch_metrics(self) -> Mapping[str, float]:
@@ -71,6 +74,18 @@ class ForecastSNN(Pipeline):
     def incompatible(self, card: DatasetCard) -> str | None:
         """Forecasting of windows alone."""
         return incompatible(card)
+
+    def validate(self, params: Any, card: DatasetCard) -> None:
+        """Constants of TS-LIF whose membranes would grow without end, learned ones at their start."""
+        margin = self.constraints(params)[0]
+        if margin > 0:
+            names = tuple(f"neuron.{name}" for name in ("a1", "a2", "b1", "b2"))
+            given = ", ".join(f"{n} {params.neuron.constant(n.split('.')[1]):g}" for n in names)
+            raise IncompatibleError(
+                f"neuron ts-lif: membranes grow without end with {given} (margin {margin:.3g}, allowed up to "
+                "0): choose smaller ones.",
+                names=names,
+            )
 
     def stages(self, params: Any, epochs: int, seed: int) -> tuple[Stage, ...]:
         """One stage."""
@@ -102,6 +117,9 @@ class ForecastSNN(Pipeline):
             "net.channels": 16,
             "net.levels": 3,
             "net.readout": "scalar",
+            "net.padding": "layers",
+            "net.positions": 40,
+            "net.head": "dense",
             "net.revin": False,
             "timesteps": 4,
             "neuron.name": "lif",
