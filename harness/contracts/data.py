@@ -306,7 +306,7 @@ class Dataset(ABC):
     def applied(self, arrays: Arrays) -> Mapping[str, Any]:
         """What a network of this set must know of its inputs and outputs on new data, as JSON values.
 
-        ``classes``: their names in order of the labels. Of a series ``variates``, ``shift`` and ``scale``.
+        ``classes``: their names where the card has none. Of a series ``variates``, ``shift`` and ``scale``.
         """
         return {}
 

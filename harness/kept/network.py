@@ -67,7 +67,7 @@ class KeptModel(nn.Module):
 
     def classes(self) -> tuple[str, ...]:
         """The classes' names in order of the outputs; () for forecasts."""
-        names = self.card.applied.get("classes") or range(self.data.classes)
+        names = self.data.class_names or self.card.applied.get("classes") or range(self.data.classes)
         return tuple(str(name) for name in names)
 
 

@@ -124,10 +124,10 @@ def _labels(
     if key not in file.keys and not targets:
         return np.zeros(count, dtype=np.int64), False
     y = file.read(key)
-    if y.shape != (count,) or y.dtype.kind not in "iu":
-        raise DataError(
-            f"{file.path}: labels '{key}' are {y.dtype} {y.shape}: expected {count} class numbers"
-        )
+    if y.shape != (count,) or y.dtype.kind not in "iuUS":
+        raise DataError(f"{file.path}: labels '{key}' are {y.dtype} {y.shape}: expected {count} classes")
+    if y.dtype.kind in "US":
+        y = np.char.strip(np.char.decode(y, "utf-8", "replace") if y.dtype.kind == "S" else y)
     return _numbered(model, [str(label) for label in y.tolist()], file.path), True
 
 

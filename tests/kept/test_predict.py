@@ -40,6 +40,9 @@ def test_arrays_with_the_labels_of_the_file(cli: Cli, here: Path, tmp_path: Path
     measured = cli("evaluate", "kept/own.npz/direct", "--data", tmp_path / "new.npz")
     assert f"accuracy  {accuracy!r}" in measured.out
     assert "has now been read" not in measured.out
+    np.savez(tmp_path / "text.npz", signal=x[some], kind=[f" {label} " for label in y[some]])
+    text = cli("evaluate", "kept/own.npz/direct", "--data", tmp_path / "text.npz")
+    assert f"accuracy  {accuracy!r}" in text.out
     np.savez(tmp_path / "bare.npz", signal=x[some])
     assert (
         cli("predict", "kept/own.npz/direct", "--data", tmp_path / "bare.npz", "-o", tmp_path / "b.csv").code
