@@ -13,6 +13,8 @@ from harness.space import Params, Scalar
 Items = tuple[tuple[str, Any], ...]
 COSTS = ("spikes", "synops", "energy_nj", "firing_rate", "parameters", "train_s", "total_s", "peak_mib")
 """Metrics of what a network costs, not of how good it is: less is better, and nothing is chance."""
+NO_SPIKES = {"spikes": 0.0, "firing_rate": 0.0}
+"""As objectives and limits, of a network without spiking neurons: it fires none."""
 
 
 class Phase(StrEnum):

@@ -20,7 +20,7 @@ from harness.study.curve import curve_of, main_stages
 from harness.study.ledger import Ledger, Open
 from harness.studyfile.values import StudySpec
 from harness.train.task import OUT_OF_MEMORY, Task
-from harness.trial import EpochRow, Phase, Resources, State, TrialEnd
+from harness.trial import NO_SPIKES, EpochRow, Phase, Resources, State, TrialEnd
 
 FLUSH_S = 10.0
 MAX_WORKER_DEATHS = 3
@@ -214,9 +214,9 @@ class StudyDirector:
         }
         at_best["train_s"] = float(end.metadata.get("best_train_s", 0.0))
         at_best["total_s"] = float(end.metadata.get("best_total_s", 0.0))
-        found = []
-        for name in ("spikes", "firing_rate"):  # a network without spiking neurons fires none
-            at_best.setdefault(name, 0.0)
+        if (peak_mib := end.metadata.get("peak_mib")) is not None:
+            at_best["peak_mib"] = float(peak_mib)
+        at_best, found = {**NO_SPIKES, **at_best}, []
         for name, bound in self.study.limits:
             if name not in at_best:
                 raise HarnessError(f"limits: {name} was not measured. Measured: {', '.join(sorted(at_best))}")

@@ -51,6 +51,7 @@ def run_attempt(
         load_plugins(task.plugins)
         with recording(record):
             loop = make(task, device)
+            loop.peak = peak
         end = yield from _with_machine(loop.run(), record, partial(_machine, task, device, peak, record))
     except (StoreError, DataError, ResourceError, StudyFileError) as error:
         end = TrialEnd(State.INTERRUPTED, ENVIRONMENT, str(error))

@@ -24,11 +24,12 @@ from harness.train.feed import Feeds
 from harness.train.forecast_metrics import BY_VARIATE
 from harness.train.gradients import NO_GRADIENT
 from harness.train.keep import keep_model, last_state
+from harness.train.peak import Peak
 from harness.train.progress import Progress
 from harness.train.stages import adopt, publish
 from harness.train.steps import Steps
 from harness.train.task import Task
-from harness.trial import COSTS, DatasetRef, EpochRow, Phase, Report, State, TrialEnd
+from harness.trial import COSTS, NO_SPIKES, DatasetRef, EpochRow, Phase, Report, State, TrialEnd
 
 Rows = list[EpochRow]
 
@@ -39,6 +40,8 @@ class TrialLoop:
     def __init__(self, task: Task, device: torch.device) -> None:
         self.task, self.spec, self.device = task, task.spec, device
         self.view: View | None = None
+        self.peak: Peak | None = None
+        self.asked = {objective.metric for objective in self.spec.objectives}
         self.clocks, self._took = Clocks(device), 0
         self.checkpoints = Checkpoints(task.root, task.study)
         self.access = Access(self.spec.dataset, self.spec.phase)
@@ -142,18 +145,24 @@ class TrialLoop:
         rows = [] if loss is None else [self._row(stage, "train", "loss", loss)]
         rows += [self._row(stage, "valid", name, value) for name, value in measured.items()]
         if stage.counts:
-            self._consider(measured)
+            costs = self._consider(measured)
+            rows += [self._row(stage, "valid", name, costs[name]) for name in sorted(self.asked - set(measured))]
             rows += self._legacy(stage)
         progress.rows += rows
         if self.task.timeout_s and self.clocks.wall > self.task.timeout_s:
             raise TrialError(f"ran longer than timeout_s {self.task.timeout_s:g}", reason="timeout")
         return rows
 
-    def _consider(self, measured: Mapping[str, float]) -> None:
-        own_s = self.clocks.seconds["train"]
+    def _consider(self, measured: Mapping[str, float]) -> dict[str, float]:
+        """Keep the epoch if it is the best; everything that can be an objective."""
+        own_s, peak_mib = self.clocks.seconds["train"], None if self.peak is None else self.peak.mib()
         costs = {**measured, "train_s": own_s, "total_s": own_s + self.progress.inherited_s}
+        costs |= {name: value for name, value in NO_SPIKES.items() if name in self.asked - set(measured)}
+        if peak_mib is not None:
+            costs["peak_mib"] = peak_mib
         state = self.learner.model.state_dict() if self.spec.phase is Phase.FINAL else None
         self.progress.consider(costs, self.spec.objectives, state=state)
+        return costs
 
     def _train(self, stage: Stage, train: Split, epoch: int) -> float | None:
         """One pass; the mean loss, None where the learner fits in closed form."""
