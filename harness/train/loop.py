@@ -146,7 +146,9 @@ class TrialLoop:
         rows += [self._row(stage, "valid", name, value) for name, value in measured.items()]
         if stage.counts:
             costs = self._consider(measured)
-            rows += [self._row(stage, "valid", name, costs[name]) for name in sorted(self.asked - set(measured))]
+            rows += [
+                self._row(stage, "valid", name, costs[name]) for name in sorted(self.asked - set(measured))
+            ]
             rows += self._legacy(stage)
         progress.rows += rows
         if self.task.timeout_s and self.clocks.wall > self.task.timeout_s:
