@@ -19,11 +19,13 @@ Workers = Annotated[int, typer.Option("--workers", help="Processes; 0 is one a c
 
 @app.command(name="list", epilog="Example: harness data list")
 def list_() -> None:
-    """Every data set, and whether its data is here."""
+    """Every data set, whether its data is here, and where that is."""
     from harness.contracts import datasets
+    from harness.datasets._files import data_root
+    from harness.paths import cache_root
 
     table = Table(box=None)
-    for heading in ("name", "task", "sample", "train/valid/test", "here"):
+    for heading in ("name", "task", "sample", "train/valid/test", "state"):
         table.add_column(heading, no_wrap=heading == "name")
     for name, kind in sorted(datasets().items()):
         if kind.source:
@@ -33,15 +35,30 @@ def list_() -> None:
             card = kind().card()
         except DataError as error:
             table.add_row(
-                name, "", "", "", "missing" if isinstance(error, MissingDataError) else f"wrong: {error}"
+                name, "", "", "", _absent(name) if isinstance(error, MissingDataError) else f"wrong: {error}"
             )
             continue
         except HarnessError as error:
             table.add_row(name, "", "", "", str(error))
             continue
         counts = "/".join(map(str, card.counts))
-        table.add_row(name, card.task, f"{card.layout} {card.shape}", counts, "yes")
+        table.add_row(name, card.task, f"{card.layout} {card.shape}", counts, "here")
     console.print(table)
+    console.print(f"data in {data_root()}, prepared copies in {cache_root()}", soft_wrap=True)
+
+
+def _absent(name: str) -> str:
+    from harness.datasets._sources import SAME, SOURCES
+
+    return "missing, harness data download" if SAME.get(name, name) in SOURCES else "missing, by hand"
+
+
+@app.command(epilog="Example: harness data download delays-ssc")
+def download(name: Annotated[str, typer.Argument(help="A data set, or a study: all that it names.")]) -> None:
+    """Fetch data into HARNESS_DATA: resumed after a cut, checked, unpacked safely."""
+    from harness.cli.download import run
+
+    run(name)
 
 
 @app.command(epilog="Example: harness data prepare digits")
