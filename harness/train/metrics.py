@@ -27,7 +27,7 @@ def score(card: DatasetCard, output: Tensor, target: Tensor) -> dict[str, float]
         raise NonFiniteError("the network's outputs in evaluation are not finite: training diverged")
     if card.task == "forecasting":
         try:
-            return dict(forecast_metrics(output.double().numpy(), target.double().numpy()))
+            return dict(forecast_metrics(output.numpy(), target.numpy()))
         except DataError as error:
             raise DataError(f"data set '{card.origin or card.name}': {error}") from None
     correct = (output.argmax(1) == target).sum()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
 from harness.errors import DataError
+from harness.train import forecast_metrics as metrics
 from harness.train.forecast_metrics import forecast_metrics, r2_by_variate, r2_global, rse
 
 
@@ -86,3 +88,40 @@ def test_many_variates_give_a_summary_alone():
     found = forecast_metrics(p, y)
     assert not any(name.startswith("r2_variate/") for name in found)
     assert found["variates_scored"] == 40
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_blocks_give_the_numbers_of_the_whole(monkeypatch: pytest.MonkeyPatch, constant: bool) -> None:
+    rng = np.random.default_rng(0)
+    y = (50 + rng.normal(size=(97, 6, 5)).cumsum(0)).astype(np.float32)
+    p = (y + rng.normal(size=y.shape)).astype(np.float32)
+    if constant:
+        y[:, :, 2] = 7.0
+    whole = forecast_metrics(p, y)
+    monkeypatch.setattr(metrics, "WHOLE", 0)
+    monkeypatch.setattr(metrics, "BLOCK", 10 * 6 * 5)
+    found = forecast_metrics(p, y)
+    assert found.keys() == whole.keys()
+    assert found == pytest.approx(whole, rel=1e-13)
+
+
+def test_blocks_refuse_what_the_whole_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "WHOLE", 0)
+    y = np.ones((9, 2, 3), dtype=np.float32)
+    with pytest.raises(DataError, match="R2 is undefined"):
+        forecast_metrics(y, y)
+    steps = y * np.arange(2, dtype=np.float32)[:, None]
+    with pytest.raises(DataError, match="RSE is undefined"):
+        forecast_metrics(steps, steps)
+    with pytest.raises(DataError, match="not a finite number"):
+        forecast_metrics(y * np.nan, y)
+
+
+def test_large_forecasts_need_little_beside_themselves() -> None:
+    """Double precision of all of it at once took ten times as much."""
+    y = np.random.default_rng(0).normal(size=(4000, 24, 100)).astype(np.float32)
+    tracemalloc.start()
+    forecast_metrics(y, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * y.nbytes
