@@ -51,7 +51,7 @@ class ToyParams(ParamsModel):
     batch_size: int = param(4, "samples a step", low=1)
     lr: float = param(0.1, "learning rate", low=1e-6, high=1e9, log=True)
     width: int = param(2, "hidden units", low=1, high=64)
-    mode: Literal["ok", "raise", "nan", "slow", "die", "oom", "diverge", "silent"] = param(
+    mode: Literal["ok", "raise", "nan", "slow", "die", "oom", "hog", "diverge", "silent"] = param(
         "ok", "how trials misbehave"
     )
     marker: str = param("", "a file: 'die' kills its worker only while the file does not exist")
@@ -98,6 +98,11 @@ class ToyLearner(Learner):
             raise MemoryError("no room for a toy")
         if params.mode == "slow":
             time.sleep(0.5)
+        if params.mode == "hog":
+            held = []
+            for _ in range(100):  # 10 GB at most
+                held.append(bytearray(os.urandom(1 << 20) * 100))
+                time.sleep(0.05)
         if params.mode == "die" and not os.path.exists(params.marker):
             with open(params.marker, "w") as file:
                 file.write(str(os.getpid()))

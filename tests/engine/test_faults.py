@@ -84,3 +84,38 @@ def test_a_worker_is_killed_or_stopped(tmp_path: Path, number: signal.Signals, e
     if number == signal.SIGSTOP:
         assert "was stopped; its trial runs again" in err
     assert_whole(tmp_path / "r", PLANNED)
+
+
+def memory_share(more_mib: int) -> float:
+    """The share of this machine's memory that is taken, and so much more."""
+    known = {
+        line.split(":")[0]: int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines()
+    }
+    return (known["MemTotal"] - known["MemAvailable"] + more_mib * 1024) / known["MemTotal"]
+
+
+def test_rays_memory_monitor_ends_one_trial_and_no_study(tmp_path: Path) -> None:
+    """A trial that takes memory past a limit, beside three good ones: once more alone, then FAILED."""
+    path = write_study(tmp_path, trials=1, fixed="pause_s: 0.1")
+    cells = path.read_text().replace(
+        "      - {name: toy, label: b, set: {width: 4}}\n",
+        "      - {name: toy, label: b, set: {width: 4}}\n      - {name: toy, label: c, set: {width: 5}}\n"
+        "      - {name: toy, label: hog, set: {mode: hog}}\n",
+    )
+    path.write_text(cells)
+    limits = {
+        "RAY_memory_usage_threshold": f"{memory_share(5000):.4f}",
+        "RAY_memory_monitor_refresh_ms": "100",
+    }
+    with command("launch", "toy.yaml", "--results", "r", cwd=tmp_path, **limits) as process:
+        out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, out + err
+    assert "Traceback" not in out + err
+    rows = ResultStore(tmp_path / "r").trials("toy")
+    assert set(rows[rows["label"] != "hog"]["state"]) <= {"COMPLETE", "INTERRUPTED"}
+    assert (rows[rows["state"] == "COMPLETE"]["label"].sort_values() == ["a", "b", "c"]).all()
+    hog = rows[rows["label"] == "hog"].sort_values("attempt")
+    assert hog["state"].tolist() == ["INTERRUPTED", "FAILED"]
+    assert set(hog["reason"]) == {"out-of-memory"}
+    assert hog["exclusive"].tolist() == [False, True]
+    assert "no memory left" in hog["detail"].iloc[-1]
