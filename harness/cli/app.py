@@ -12,7 +12,7 @@ from types import FrameType
 import typer
 
 from harness import __version__
-from harness.cli import boards, data, models, new, results, simulate, studies
+from harness.cli import boards, data, models, new, results, simulate, studies, trackers
 from harness.cli.console import console, stderr
 from harness.errors import HarnessError
 
@@ -28,6 +28,7 @@ boards.register(app)
 results.register(app)
 models.register(app)
 simulate.register(app)
+trackers.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(new.app, name="new")
 data.app.command(epilog="Example: harness data inspect my.npz")(new.inspect)

@@ -14,13 +14,15 @@ from harness.store.results import ResultStore
 
 QUEUE = 64
 WriteCall = Callable[[], None]
+Then = Callable[[Mapping[str, Any], Sequence[Mapping[str, Any]]], None]
+"""What is told of a row and its epochs once they are committed; it must not raise."""
 
 
 class Writer:
     """The writes of one driver, in order. After an error nothing is written; the next call raises it."""
 
-    def __init__(self, store: ResultStore) -> None:
-        self._store = store
+    def __init__(self, store: ResultStore, then: Then | None = None) -> None:
+        self._store, self._then = store, then
         self._queue: queue.Queue[WriteCall | None] = queue.Queue(QUEUE)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="commits", daemon=True)
@@ -32,7 +34,14 @@ class Writer:
 
     def commit(self, row: Mapping[str, Any], epochs: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
         """Commit the end of an attempt; ``epochs`` makes its records. Raises as :meth:`start`."""
-        self._put(lambda: self._store.commit(row, epochs()))
+
+        def write() -> None:
+            records = epochs()
+            self._store.commit(row, records)
+            if self._then is not None:
+                self._then(row, records)
+
+        self._put(write)
 
     def flush(self, row: Mapping[str, Any], epochs: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
         """Write the epochs of a running attempt. Raises StoreError of an earlier write."""

@@ -13,7 +13,7 @@ from harness.contracts.choices import plain
 from harness.engine.base import WORKER_DIED
 from harness.errors import HarnessError
 from harness.store.results import ResultStore
-from harness.store.writer import Writer
+from harness.store.writer import Then, Writer
 from harness.study import trial_rows as make
 from harness.study.cell_phases import CellRun, Trial
 from harness.study.curve import curve_of, main_stages
@@ -53,7 +53,15 @@ class Snapshot:
 class StudyDirector:
     """Implements :class:`harness.engine.base.Director` over the cells of one study."""
 
-    def __init__(self, study: StudySpec, store: ResultStore, ledger: Ledger, fingerprint: str) -> None:
+    def __init__(
+        self,
+        study: StudySpec,
+        store: ResultStore,
+        ledger: Ledger,
+        fingerprint: str,
+        *,
+        mirror: Then | None = None,
+    ) -> None:
         self.study, self.store, self.fingerprint = study, store, fingerprint
         self.cells = {cell.name: CellRun(study, cell) for cell in study.cells}
         for name, run in self.cells.items():
@@ -63,7 +71,7 @@ class StudyDirector:
         self._running: dict[str, _Running] = {}
         self._begun = time.monotonic()
         self.committed = 0
-        self._writer = Writer(store)
+        self._writer = Writer(store, mirror)
 
     # -- Director -------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from harness.study.fork import Forked, copy_matching
 from harness.study.ledger import read_ledger, retry_failures
 from harness.study.trial_rows import now
 from harness.studyfile.values import StudySpec
+from harness.trackers.mirror import mirrored
 from harness.train import metadata
 from harness.trial import State
 
@@ -91,13 +92,15 @@ class Study:
         if retry:
             retry_failures(ledger, retry)
         self.store.require_readable(self.spec.name)
-        director = StudyDirector(self.spec, self.store, ledger, fingerprint)
-        gc.freeze()  # modules and past trials: collecting through them stalls the driver
-        try:
-            with watch(director) if watch is not None else nullcontext():
-                engine.run(director)
-        finally:
-            director.close()
+        root = self.store.files.root
+        with mirrored(self.spec.report_to, root, self.spec.name) as mirror:
+            director = StudyDirector(self.spec, self.store, ledger, fingerprint, mirror=mirror)
+            gc.freeze()  # modules and past trials: collecting through them stalls the driver
+            try:
+                with watch(director) if watch is not None else nullcontext():
+                    engine.run(director)
+            finally:
+                director.close()
         self._drop_checkpoints(director)
         self._drop_models(director)
         snapshot = director.snapshot()

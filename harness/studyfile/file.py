@@ -8,7 +8,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from harness.studyfile.validation import FileModel
-from harness.studyfile.values import ConfirmPlan, FinalPlan, Keep, PrunerName, SamplerName, SearchPlan
+from harness.studyfile.values import (
+    ConfirmPlan,
+    FinalPlan,
+    Keep,
+    PrunerName,
+    SamplerName,
+    SearchPlan,
+    TrackerName,
+)
 
 _SEARCH, _CONFIRM, _FINAL = SearchPlan(), ConfirmPlan(), FinalPlan()
 _MANY = 10**6
@@ -113,6 +121,7 @@ class StudyFile(FileModel):
     checkpoint_every: int = Field(default=5, ge=1, le=_MANY)
     timeout_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     keep: Keep = "finals"
+    report_to: tuple[TrackerName, ...] = ()
     plugins: tuple[str, ...] = ()
     budget: dict[BudgetName, dict[str, int | float | str | bool | list[Any] | dict[str, Any]]] = Field(
         default_factory=dict

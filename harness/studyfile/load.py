@@ -91,6 +91,7 @@ def _study(
         checkpoint_every=file.checkpoint_every,
         timeout_s=file.timeout_s,
         keep=file.keep,
+        report_to=tuple(dict.fromkeys(file.report_to)),
         plugins=plugins,
         path=str(path),
         text=text,

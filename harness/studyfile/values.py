@@ -12,6 +12,7 @@ SamplerName = Literal["tpe", "gp", "cmaes", "nsga2", "random", "grid"]
 EngineName = Literal["local", "ray", "tune"]
 PrunerName = Literal["hyperband", "halving", "median", "none"]
 Keep = Literal["best", "finals", "none"]
+TrackerName = Literal["tensorboard", "mlflow", "wandb", "csv"]
 Items = tuple[tuple[str, Scalar], ...]
 TRIVIAL = ("persistence", "window-mean", "train-mean", "nlinear-ridge")
 """Pipelines of trivial forecasts: no board of forecasts without them."""
@@ -82,7 +83,7 @@ class Cell:
 class StudySpec:
     """A whole study. ``plugins`` are (file name, text); ``text`` is the study file as read,
     ``overrides`` are the ``key=value`` on top of it. ``keep``: which final trials' networks stay, all or, of
-    each cell, the one that is best on validation.
+    each cell, the one that is best on validation. ``report_to``: trackers that mirror ended trials.
     """
 
     name: str
@@ -99,6 +100,7 @@ class StudySpec:
     checkpoint_every: int = 5
     timeout_s: float = 0.0
     keep: Keep = "finals"
+    report_to: tuple[TrackerName, ...] = ()
     plugins: tuple[tuple[str, str], ...] = ()
     path: str = ""
     text: str = ""
