@@ -95,6 +95,13 @@ class TrainingParams(ParamsModel):
     """What every pipeline of a network has."""
 
     batch_size: int = param(50, "samples a step", unit="samples", low=1, high=65_536, log=True)
+    micro_batch: int = param(
+        0,
+        "samples a pass, whose gradients add up to a step's; 0: all at once. Normalisation sees a pass",
+        unit="samples",
+        low=0,
+        high=65_536,
+    )
     network: NetworkParams = NetworkParams()
     optimizer: OptimizerParams = OptimizerParams()
     schedule: ScheduleParams = ScheduleParams()
@@ -111,6 +118,11 @@ class SpikingParams(TrainingParams):
         6, "T for static data and events; sequences and frames have their own", low=1, high=10_000
     )
     encoder: EncoderParams = EncoderParams()
+
+
+def passes(params: TrainingParams) -> dict[str, Any]:
+    """What of an artifact's content depends on how a batch is cut; nothing where it is not."""
+    return {"micro_batch": params.micro_batch} if params.micro_batch else {}
 
 
 def flat(model: ParamsModel, prefix: str = "") -> dict[str, Any]:

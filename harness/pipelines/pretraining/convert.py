@@ -19,7 +19,7 @@ from harness.models.converted import Converted, Recipe, as_plain, convert
 from harness.models.network import Network
 from harness.neurons.analog import ReLU
 from harness.pipelines.pretraining._network import NetworkLearner, incompatible
-from harness.pipelines.pretraining._params import TrainingParams, flat
+from harness.pipelines.pretraining._params import TrainingParams, flat, passes
 
 ANN, CONVERT = "ann", "convert"
 
@@ -123,6 +123,7 @@ class Convert(Pipeline):
             "kind": "convert ann",
             "seed": seed,
             "batch_size": params.batch_size,
+            **passes(params),
             "precision": params.precision,
             "grad_clip": params.grad_clip,
             **flat(params.network, "network."),

@@ -38,6 +38,7 @@ from harness.pipelines.pretraining._params import (
     ScheduleParams,
     SpikingParams,
     flat,
+    passes,
 )
 from harness.pipelines.pretraining._published import PAPER_NEURON, Settings, published
 from harness.pipelines.pretraining._transfer import fill_stem, inherit_momentum, load_checkpoint, train_only
@@ -229,6 +230,7 @@ class PipeD(Pipeline):
             "kind": "pipe-d ann",
             "seed": seed,
             "batch_size": params.batch_size,
+            **passes(params),
             "precision": params.precision,
             "grad_clip": params.grad_clip,
             "v_threshold": float(params.neuron.constant("v_threshold", 1.0)),

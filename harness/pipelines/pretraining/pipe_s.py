@@ -29,7 +29,7 @@ from harness.models.network import neurons_of, switch
 from harness.neurons.analog import LeakyReLU, ReLU, ReLUParams, SharpenedReLU, window
 from harness.neurons.kernels.surrogate import rect
 from harness.pipelines.pretraining._network import NetworkLearner, incompatible
-from harness.pipelines.pretraining._params import OptimizerParams, ScheduleParams, SpikingParams, flat
+from harness.pipelines.pretraining._params import OptimizerParams, ScheduleParams, SpikingParams, flat, passes
 from harness.pipelines.pretraining._published import PAPER_NEURON, Settings, published
 from harness.pipelines.pretraining._transfer import inherit_momentum, load_checkpoint
 
@@ -164,6 +164,7 @@ class PipeS(Pipeline):
             "kind": "pipe-s sharpen",
             "seed": seed,
             "batch_size": params.batch_size,
+            **passes(params),
             "precision": params.precision,
             "grad_clip": params.grad_clip,
             "code": params.encoder.code,
