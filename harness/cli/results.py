@@ -102,14 +102,14 @@ def merge(
     sources: Annotated[list[str], typer.Argument(help="Result folders of other users or clusters.")],
     results: Results = DEFAULT_RESULTS,
 ) -> None:
-    """Copy what other stores have and this one lacks."""
+    """Copy what other stores have and this one lacks; exit code 1 where not all of it could be."""
     from harness.store.joining import join
 
     done = join(ResultStore(results), [ResultStore(source) for source in sources])
-    for line in done.disagreements:
-        stderr.print(line, highlight=False)
+    for line in (*done.unread, *done.disagreements):
+        stderr.print(line, highlight=False, soft_wrap=True)
     console.print(f"{done.copied} attempts copied into {results}")
-    if done.disagreements:
+    if done.unread or done.disagreements:
         raise typer.Exit(1)
 
 

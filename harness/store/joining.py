@@ -17,16 +17,21 @@ from harness.store.results import ResultStore
 
 @dataclass(slots=True)
 class Joined:
-    """How many attempts were copied, and a line for each trial that ended differently here and there."""
+    """How many attempts were copied; a line for each trial that ended differently here and there.
+
+    ``unread`` has one for each file that could not be read there.
+    """
 
     copied: int = 0
     disagreements: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
 
 def join(here: ResultStore, others: Iterable[ResultStore]) -> Joined:
     """Copy what other stores have and this one lacks. A trial that ended here stays as it ended here.
 
-    A study here and there must have one fingerprint. Raises StoreError, ForeignFileError and LockedError.
+    What cannot be read there is left out: a trial's row, or a trial whose epochs it held. A study here and
+    there must have one fingerprint. Raises StoreError, LockedError, and ForeignFileError for a file here.
     """
     done = Joined()
     for other in others:
@@ -35,18 +40,20 @@ def join(here: ResultStore, others: Iterable[ResultStore]) -> Joined:
             raise StoreError(f"{other.files.root} holds no study of the harness.")
         for study in names:
             _join_study(here, other, study, done)
+        done.unread += [f"{problem.why} What it held is left out." for problem in other.problems]
     return done
 
 
 def _join_study(here: ResultStore, other: ResultStore, study: str, done: Joined) -> None:
     theirs, mine = other.studies(study), here.studies(study)
+    if theirs.empty:  # not one launch can be read: nothing says what its trials are of
+        return
     if len(mine) and not set(theirs["fingerprint"]) & set(mine["fingerprint"]):
         raise StoreError(
             f"study '{study}' in {other.files.root} has another fingerprint than here: "
             "it is another study under the same name. Merge it into a store of its own."
         )
-    their_trials, their_epochs = other.trials(study), other.epochs(study)
-    other.require_readable(study)
+    their_trials, their_epochs = _readable(other, study)
     with StudyLock(here.files, study):
         here.parts.sweep(study)
         my_trials = here.trials(study)
@@ -67,6 +74,15 @@ def _join_study(here: ResultStore, other: ResultStore, study: str, done: Joined)
         apart = {trial for trial, _, _ in merging.disagreements(my_trials, their_trials)}
         _copy_models(here, other, study, apart)
     done.copied += len(new)
+
+
+def _readable(store: ResultStore, study: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Trials and epochs; where a file of epochs cannot be read, without the trials that ran and have none."""
+    trials, epochs = store.trials(study), store.epochs(study)
+    if any(problem.name.startswith(f"epochs/{study}/") for problem in store.problems):
+        has, ran = set(merging.keys(epochs)), trials["epochs"].fillna(0).to_list()
+        trials = trials[[not n or key in has for n, key in zip(ran, merging.keys(trials), strict=True)]]
+    return trials, epochs
 
 
 def _copy_models(here: ResultStore, other: ResultStore, study: str, apart: set[str]) -> None:

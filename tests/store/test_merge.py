@@ -10,6 +10,7 @@ from harness.errors import ForeignFileError, LockedError, StoreError
 from harness.store.joining import join
 from harness.store.lock import StudyLock
 from harness.store.results import ResultStore
+from harness.store.verify import verify
 from tests.store.made import epochs, filled, launch, numbers, trial
 
 
@@ -102,13 +103,14 @@ def test_nothing_there(tmp_path: Path) -> None:
         merge(tmp_path / "a", tmp_path / "absent")
 
 
-def test_an_unreadable_source_is_refused(tmp_path: Path) -> None:
-    filled(tmp_path / "b", range(2))
-    bad = tmp_path / "b" / "trials" / "s" / f"{1:016x}-1.parquet"
+def test_an_unreadable_file_here_is_refused(tmp_path: Path) -> None:
+    filled(tmp_path / "a", range(2))
+    filled(tmp_path / "b", range(4))
+    bad = tmp_path / "a" / "trials" / "s" / f"{1:016x}-1.parquet"
     bad.write_bytes(b"PAR1")
     with pytest.raises(ForeignFileError, match=bad.name):
         merge(tmp_path / "a", tmp_path / "b")
-    assert not (tmp_path / "a" / "trials").exists()
+    assert numbers(tmp_path / "a") == [0]
 
 
 def test_not_into_a_study_that_runs(tmp_path: Path) -> None:
@@ -145,3 +147,39 @@ def test_the_launches_of_a_merge_that_was_cut_come_at_the_next(tmp_path: Path) -
     ResultStore(tmp_path / "a").launch(launch())
     merge(tmp_path / "a", tmp_path / "b")
     assert ResultStore(tmp_path / "a").studies("s")["launch"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize("table", ["trials", "epochs"])
+def test_one_bad_file_there_costs_what_it_held(tmp_path: Path, table: str, merged: bool) -> None:
+    """The rest comes over, the file is named; set aside there, it leaves trials without their curves."""
+    there = ResultStore(tmp_path / "b")
+    there.launch(launch())
+    for number in range(4):
+        there.commit(trial(number, epochs=2), epochs())
+        if merged and number == 1:
+            there.compact("s")
+    bad = next((tmp_path / "b" / table / "s").glob("all-*" if merged else f"{2:016x}-1.parquet"))
+    bad.write_bytes(b"PAR1 no")
+    done = join(ResultStore(tmp_path / "a"), [ResultStore(tmp_path / "b")])
+    left = [2, 3] if merged else [0, 1, 3]
+    assert numbers(tmp_path / "a") == left
+    assert done.copied == len(left)
+    (line,) = done.unread
+    assert bad.name in line
+    assert "left out" in line
+    assert len(ResultStore(tmp_path / "a").epochs("s")) == 2 * len(left)
+    verify(ResultStore(tmp_path / "b"))
+    assert merge(tmp_path / "a", tmp_path / "b") == (0 if table == "trials" else 4 - len(left))
+
+
+def test_a_study_whose_launches_cannot_be_read_is_left_out(tmp_path: Path) -> None:
+    there = filled(tmp_path / "b", range(2))
+    there.launch(launch(study="t"))
+    there.commit(trial(7, study="t"), [])
+    (bad,) = (tmp_path / "b" / "studies" / "s").iterdir()
+    bad.write_bytes(b"")
+    done = join(ResultStore(tmp_path / "a"), [ResultStore(tmp_path / "b")])
+    assert done.copied == 1
+    assert ResultStore(tmp_path / "a").study_names() == ["t"]
+    assert [bad.name in line for line in done.unread] == [True]
