@@ -89,3 +89,13 @@ def test_recordings_that_are_fewer_than_published_are_said(
 
 def test_data_that_come_along_are_the_published_ones() -> None:
     assert data_notes(load_study(STUDIES / "quickstart.yaml")) == ()
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_what_deviates_from_the_paper_stands_beside_the_line_that_sets_it(name: str) -> None:
+    lines = (STUDIES / f"{name}.yaml").read_text().splitlines()
+    beside = [
+        lines[at + 1].strip() for at, line in enumerate(lines) if line.strip().startswith("# deviates: ")
+    ]
+    assert any(line.startswith("search:") for line in beside)
+    assert all(line and not line.startswith("#") for line in beside)
