@@ -109,7 +109,7 @@ def test_the_dependencies_are_those_of_the_project() -> None:
         *project["dependencies"],
         *(
             one
-            for key in ("data", "cochlea", "export", "notebook", "trackers")
+            for key in ("data", "cochlea", "docs", "export", "notebook", "trackers")
             for one in project["optional-dependencies"][key]
         ),
     ]
