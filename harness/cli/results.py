@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: harness merge ../alice/results ../bob/results")(merge)
     app.command(epilog="Example: harness verify")(verify)
     app.command(epilog="Example: harness unlock quickstart")(unlock)
+    app.command(epilog="Example: harness stop quickstart")(stop)
     app.command(epilog="Example: harness export quickstart --to optuna --out quickstart.db")(export)
 
 
@@ -126,6 +127,27 @@ def verify(results: Results = DEFAULT_RESULTS) -> None:
     console.print(f"{attempts} attempts in {studies} studies; {len(found.aside)} files set aside")
     if found.aside or found.mended or found.left:
         raise typer.Exit(1)
+
+
+def stop(
+    study: StudyName,
+    results: Results = DEFAULT_RESULTS,
+    now: Annotated[
+        bool, typer.Option("--now", help="Interrupt running trials too; they go on from their checkpoints.")
+    ] = False,
+) -> None:
+    """Ask the driver of a study, on whatever machine, to begin no further trial and to end."""
+    from harness.store.lock import BEAT_S, holder_of
+    from harness.store.stopping import request_stop
+
+    store = open_study(study, results)
+    holder = holder_of(store.files, study)
+    if holder is None:
+        console.print(f"{study}: no driver runs it")
+        return
+    request_stop(store.files, study, now=now)
+    what = "stops" if now else "ends when its running trials have"
+    console.print(f"{study}: asked {holder}; within {BEAT_S:g} s it {what}")
 
 
 def unlock(study: StudyName, results: Results = DEFAULT_RESULTS) -> None:

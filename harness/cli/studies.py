@@ -197,6 +197,8 @@ def _run(
             fork_of, spec = spec.name, replace(spec, name=fork)
         again = _again(spec.name, cluster, results, engine)
         summary = _drive(Study(spec, results), runs, fork_of, retry, again)
+        if summary.stopped:
+            console.print(f"stopped as asked; go on with: {again}", soft_wrap=True)
     _print_summary(spec, summary, results)
 
 

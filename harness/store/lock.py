@@ -17,11 +17,13 @@ import stat
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 
 from harness.errors import LockedError, StoreError
 from harness.store.files import Files
 from harness.store.holder import SIZE, Holder, parse, this
+from harness.store.stopping import clear_stop, requested_stop
 
 log = logging.getLogger("harness.store")
 BEAT_S = 5.0
@@ -33,11 +35,12 @@ class StudyLock:
     """Held while a driver runs; use as a context manager. Raises LockedError if another driver holds it.
 
     Where another driver takes over (this process slept too long, or was unlocked), the main thread is
-    interrupted and leaving the context raises LockedError.
+    interrupted and leaving the context raises LockedError. A request to stop now interrupts it too; one to
+    stop after the running trials calls ``wind_down``.
     """
 
-    def __init__(self, files: Files, study: str) -> None:
-        self._files, self._study = files, study
+    def __init__(self, files: Files, study: str, wind_down: Callable[[], None] | None = None) -> None:
+        self._files, self._study, self._wind_down = files, study, wind_down
         self._name = lock_name(study)
         self._token, self._beats_done = uuid.uuid4().hex, 0
         self._handle: int | None = None
@@ -55,6 +58,8 @@ class StudyLock:
             if self._handle is not None:
                 os.close(self._handle)
             raise
+        with suppress(OSError, StoreError):  # asked of an earlier driver
+            clear_stop(self._files, self._study)
         self._thread = threading.Thread(target=self._beats, name="study-lock", daemon=True)
         self._thread.start()
         return self
@@ -137,8 +142,19 @@ class StudyLock:
                 if self._lost:
                     return _interrupt()
                 self._beat()
+                if self._wind_down is not None and self._asked_to_stop(self._wind_down):
+                    return _interrupt()
             except (OSError, StoreError):
                 continue  # a full disk or a lost network must not kill the driver; the next commit says so
+
+    def _asked_to_stop(self, wind_down: Callable[[], None]) -> bool:
+        """Pass a request on; whether it is to stop now."""
+        now = requested_stop(self._files, self._study)
+        if now is None:
+            return False
+        clear_stop(self._files, self._study)
+        wind_down()
+        return now
 
     def _taken(self) -> str:
         """Who took the lock meanwhile; "" if nobody did."""
@@ -211,6 +227,15 @@ def _no_lock(files: Files, study: str) -> StoreError:
         f"{files.path(lock_name(study))} is no lock file but a link, a folder or a FIFO. "
         f"Remove it: harness unlock {study} --results {files.root}"
     )
+
+
+def holder_of(files: Files, study: str) -> Holder | None:
+    """Who the lock of a study names and is not known to be gone; None if nobody. Raises StoreError."""
+    try:
+        found = parse(files.read(lock_name(study), SIZE))
+    except FileNotFoundError:
+        return None
+    return found if found is not None and found.alive() is not False else None
 
 
 def unlock(files: Files, study: str) -> Holder | None:

@@ -71,12 +71,15 @@ class StudyDirector:
         self._running: dict[str, _Running] = {}
         self._begun = time.monotonic()
         self.committed = 0
+        self.winding_down = False
         self._writer = Writer(store, mirror)
 
     # -- Director -------------------------------------------------------------------------------------
 
     def next_task(self) -> Task | None:
         """The next attempt: interrupted trials first, then the cell that has had the fewest."""
+        if self.winding_down:
+            return None
         if self._redo:
             again = self._redo.popleft()
             return self._start(again)
@@ -88,8 +91,12 @@ class StudyDirector:
         return None
 
     def finished(self) -> bool:
-        """Whether nothing runs and no cell has anything left."""
-        if self._running or self._redo:
+        """Whether nothing runs and no cell has anything left, or nothing more is to begin."""
+        if self._running:
+            return False
+        if self.winding_down:
+            return True
+        if self._redo:
             return False
         context = self._asking()
         return all(run.search_over(context=context) and run.done() for run in self.cells.values())
@@ -136,6 +143,10 @@ class StudyDirector:
             full = end.reason == OUT_OF_MEMORY
             alone = str(end.metadata.get("memory", "host")) if full else running.alone
             self._redo.append(Open(task.cell, running.trial, task.attempt, deaths, alone))
+
+    def wind_down(self) -> None:
+        """Begin nothing more; what runs ends. Safe to call from another thread."""
+        self.winding_down = True
 
     def close(self) -> None:
         """Close what still runs (it runs again at the next launch) and wait for the last write.

@@ -45,6 +45,7 @@ class StudySummary:
     failed: int
     planned: int
     forked: Forked = field(default_factory=Forked)
+    stopped: bool = False
 
 
 class Study:
@@ -53,6 +54,7 @@ class Study:
     def __init__(self, spec: StudySpec, root: str | Path) -> None:
         self.spec = spec
         self.store = ResultStore(root)
+        self._director: StudyDirector | None = None
 
     def before(self) -> list[str]:
         """What a user should know before this run: rows of several versions, test to be read again."""
@@ -70,7 +72,7 @@ class Study:
         attempts are closed.
         """
         require_capacity(self.spec, engine.capacity())
-        with StudyLock(self.store.files, self.spec.name):
+        with StudyLock(self.store.files, self.spec.name, self._wind_down):
             found = prints.parts(self.spec)
             launches = self.store.studies(self.spec.name)
             if len(launches):
@@ -86,6 +88,10 @@ class Study:
                 forked = copy_matching(self.store, fork_of, self.spec, prints.digest(found))
             return replace(self._drive(engine, prints.digest(found), retry, watch), forked=forked)
 
+    def _wind_down(self) -> None:
+        if self._director is not None:
+            self._director.wind_down()
+
     def _drive(self, engine: Engine, fingerprint: str, retry: str, watch: Watch | None) -> StudySummary:
         self.store.close_stale(self.spec.name, DRIVER)
         ledger = read_ledger(self.store, self.spec)
@@ -94,7 +100,9 @@ class Study:
         self.store.require_readable(self.spec.name)
         root = self.store.files.root
         with mirrored(self.spec.report_to, root, self.spec.name) as mirror:
-            director = StudyDirector(self.spec, self.store, ledger, fingerprint, mirror=mirror)
+            director = self._director = StudyDirector(
+                self.spec, self.store, ledger, fingerprint, mirror=mirror
+            )
             gc.freeze()  # modules and past trials: collecting through them stalls the driver
             try:
                 with watch(director) if watch is not None else nullcontext():
@@ -105,7 +113,12 @@ class Study:
         self._drop_models(director)
         snapshot = director.snapshot()
         return StudySummary(
-            self.spec.name, director.committed, snapshot.finished, snapshot.failed, snapshot.planned
+            self.spec.name,
+            director.committed,
+            snapshot.finished,
+            snapshot.failed,
+            snapshot.planned,
+            stopped=director.winding_down,
         )
 
     def _drop_checkpoints(self, director: StudyDirector) -> None:

@@ -119,3 +119,29 @@ def test_rays_memory_monitor_ends_one_trial_and_no_study(tmp_path: Path) -> None
     assert set(hog["reason"]) == {"out-of-memory"}
     assert hog["exclusive"].tolist() == [False, True]
     assert "no memory left" in hog["detail"].iloc[-1]
+
+
+@pytest.mark.parametrize("now", [False, True])
+def test_a_driver_stops_when_asked(tmp_path: Path, now: bool) -> None:
+    """From another terminal: after what runs, or at once; what waits in the file steers nothing later."""
+    write_study(tmp_path)
+    with command("launch", "toy.yaml", "--results", "r", "--engine", "local", cwd=tmp_path) as process:
+        wait(lambda: epochs_seen(tmp_path / "r"), process)
+        flags = ["--now"] if now else []
+        with command("stop", "toy", "--results", "r", *flags, cwd=tmp_path) as asking:
+            out, err = asking.communicate(timeout=60)
+        assert asking.returncode == 0, err
+        assert f"toy: asked pid {process.pid} on " in out
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == (130 if now else 0), out + err
+    assert err == ""
+    assert "harness resume toy --results r" in out
+    found = set(states(tmp_path / "r"))
+    assert found <= {("COMPLETE", ""), ("INTERRUPTED", "driver")}
+    assert (("INTERRUPTED", "driver") in found) is now
+    assert len(ResultStore(tmp_path / "r").trials("toy")) < PLANNED
+    with command("stop", "toy", "--results", "r", cwd=tmp_path) as asking:
+        out, _ = asking.communicate(timeout=60)
+    assert "toy: no driver runs it" in out
+    (tmp_path / "r" / "studies" / "toy" / ".stop.json").write_text('{"now": true}')  # of long ago
+    go_on(tmp_path)
