@@ -21,6 +21,7 @@ from harness.datasets.series.series import FileOptions
 from harness.datasets.series.series_base import SeriesDataset
 from harness.datasets.series.series_frame import read_series, time_features
 from harness.datasets.series.series_windows import WindowSplit
+from harness.datasets.speech import _spike_h5
 from harness.errors import DataError
 from harness.events.images import read_rgb
 from harness.kept.network import KeptModel
@@ -71,6 +72,8 @@ def read_samples(model: KeptModel, path: Path, *, targets: bool = False, plain: 
 
 def _arrays(model: KeptModel, file: UserFile, *, targets: bool) -> Samples:
     card, options = model.data, _options(model.card.dataset, model.card.options, model.data, file.path)
+    if card.layout == "events" and "spikes/times" in file.keys:
+        return _recordings(model, file)
     if card.layout == "events":
         held = events.read(file, options)
         if tuple(held["sensor"].tolist()) != card.shape:
@@ -100,6 +103,19 @@ def _arrays(model: KeptModel, file: UserFile, *, targets: bool) -> Samples:
         split = ArraySplit(held["x"], y, index, scale=float(options.scale), length=held.get("length"))
     names = tuple(str(number) for number in range(count))
     return Samples(split, names, labelled, file_sha256(file.path))
+
+
+def _recordings(model: KeptModel, file: UserFile) -> Samples:
+    """Recordings in SHD's form, which has a label each."""
+    card = model.data
+    if len(card.shape) != 1:
+        raise DataError(_misfit(file.path, "recordings of channels, not", card.shape, card))
+    held = _spike_h5.read(file.path, None, card.shape[0])
+    y = _numbered(model, [str(label) for label in held["y"].tolist()], file.path)
+    index = np.arange(len(y), dtype=np.int64)
+    duration = round(card.duration_ms * 1000)
+    split = EventSplit(held | {"y": y}, index, shape=card.shape, duration_us=duration)
+    return Samples(split, tuple(map(str, index.tolist())), True, file_sha256(file.path))
 
 
 def _options(dataset: str, options: dict[str, Any], card: DatasetCard, path: Path) -> Any:

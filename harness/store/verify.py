@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from harness.errors import LockedError
+from harness.errors import LockedError, StoreError
 from harness.guard import one_line
 from harness.store import tables
 from harness.store.lock import StudyLock
+from harness.store.models import Models
 from harness.store.parts import SAFE_NAME, Problem
 from harness.store.results import ResultStore
 from harness.store.schemas import TABLES
@@ -36,6 +37,7 @@ def verify(store: ResultStore) -> Findings:
         if doubled:
             _mend(store, study, doubled, found)
         found.left += _ended_twice(store, study)
+        found.left += _damaged_models(store, study)
     return found
 
 
@@ -67,3 +69,14 @@ def _ended_twice(store: ResultStore, study: str) -> list[str]:
         f"trial {trial} of '{study}' ended more than once: delete the copy below {where}"
         for trial in sorted(set(twice["trial_id"]))
     ]
+
+
+def _damaged_models(store: ResultStore, study: str) -> list[str]:
+    models, lines = Models(store.files.root, study), []
+    for trial in models.trials():
+        try:
+            for file in models.card(trial).weights.values():
+                models.read(file)
+        except StoreError as error:
+            lines.append(str(error))
+    return lines

@@ -33,6 +33,8 @@ cells:
       - {{name: forecast-snn, set: {{net.wide: 8}}}}
   - dataset: vowels
     pipelines: [{{name: delays, set: {{network.width: 8, delay.max: 7, neuron.name: lif}}}}]
+  - dataset: {{spikes: words.h5}}
+    pipelines: [direct]
   - dataset: toy-points
     pipelines: [toy]
 space: {{optimizer.lr: {{float: [1.0e-3, 1.0e-2], log: true}}, lr: {{float: [0.01, 0.1]}}}}
@@ -73,6 +75,24 @@ def write_images(folder: Path, classes: tuple[str, ...], count: int = 10) -> Non
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
 
 
+def write_recordings(path: Path, count: int, highest: int = 9) -> None:
+    """Spikes on channels up to ``highest`` in SHD's form; the class says which half has more of them."""
+    import h5py
+
+    rng = np.random.default_rng(count)
+    labels = np.arange(count) % 2
+    with h5py.File(path, "w") as file:
+        ragged = [h5py.vlen_dtype(np.float16), h5py.vlen_dtype(np.uint16)]
+        times = file.create_dataset("spikes/times", (count,), ragged[0])
+        units = file.create_dataset("spikes/units", (count,), ragged[1])
+        for at, label in enumerate(labels):
+            times[at] = np.sort(rng.random(20)).astype(np.float16)
+            units[at] = rng.integers(0, 5, 20) + label * (highest - 4)
+            if at < 2:
+                units[at] = np.append(units[at][:-1], highest)
+        file["labels"] = labels
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the study's file, its data, and ``results``. Not to be changed."""
@@ -82,6 +102,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(folder / "own.npz", signal=x, kind=y)
     write_images(folder / "photos", ("cat", "dog"))
     write_series(folder / "load.csv")
+    write_recordings(folder / "words.h5", 60)
     (folder / "study.yaml").write_text(STUDY.format(toy=TOY))
     Study(load_study(folder / "study.yaml"), folder / "results").run(LocalEngine())
     return folder

@@ -34,7 +34,7 @@ def test_every_network_equals_its_row(here: Path, tmp_path: Path) -> None:
         assert valid[metric] == card.values[0]
         assert not any(module.training for module in model.modules())
         cells.add(card.cell)
-    assert len(cells) == 11
+    assert len(cells) == 12
 
 
 def test_the_command_prints_the_boards_value_and_counts_the_reading(

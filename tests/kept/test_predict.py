@@ -18,7 +18,7 @@ from harness.store.models import Models
 from harness.store.results import ResultStore
 from tests.cli.conftest import Cli
 from tests.conftest import TOY
-from tests.kept.conftest import signals, write_images, write_series
+from tests.kept.conftest import signals, write_images, write_recordings, write_series
 
 SERIES = "kept/load.csv/"
 
@@ -51,6 +51,18 @@ def test_arrays_with_the_labels_of_the_file(cli: Cli, here: Path, tmp_path: Path
     bare = pd.read_csv(tmp_path / "b.csv")
     assert "label" not in bare
     assert bare["predicted"].astype(str).tolist() == found["predicted"].tolist()
+
+
+def test_recordings_in_the_form_of_shd(cli: Cli, here: Path, tmp_path: Path) -> None:
+    write_recordings(tmp_path / "new.h5", 10)
+    out = tmp_path / "out.parquet"
+    assert cli("predict", "kept/words.h5/direct", "--data", tmp_path / "new.h5", "-o", out).code == 0
+    found = pd.read_parquet(out)
+    assert found["label"].tolist() == ["0", "1"] * 5
+    assert np.allclose(found[["p.0", "p.1"]].sum(axis=1), 1.0)
+    write_recordings(tmp_path / "wide.h5", 10, highest=30)
+    said = cli("predict", "kept/words.h5/direct", "--data", tmp_path / "wide.h5", "-o", out)
+    assert "allowed are whole numbers 0..9" in said.line
 
 
 def test_an_ensemble_is_the_mean(here: Path, tmp_path: Path) -> None:
@@ -161,7 +173,7 @@ def test_other_forms_and_names_are_one_line(cli: Cli, here: Path, tmp_path: Path
     )
     assert "unknown study" in line("predict", "keptt", "--data", "own.npz", *out)
     assert "unknown cell of 'kept'" in line("predict", "kept/digits/dirct", "--data", "own.npz", *out)
-    assert "6 data sets; name a cell" in line("predict", "kept", "--data", "own.npz", *out)
+    assert "7 data sets; name a cell" in line("predict", "kept", "--data", "own.npz", *out)
     assert "unknown kept trial" in line("predict", "kept", "--trial", "0" * 16, "--data", "own.npz", *out)
     assert "unknown split" in line("evaluate", direct, "--split", "tests")
     write_series(tmp_path / "short.csv", 10)

@@ -13,6 +13,7 @@ from harness.errors import ForeignFileError, StoreError
 from harness.store.joining import join
 from harness.store.models import Models
 from harness.store.results import ResultStore
+from harness.store.verify import verify
 from harness.study import Study
 from harness.trial import State
 from tests.conftest import MakeStudy
@@ -93,6 +94,7 @@ def test_what_is_damaged_or_foreign_is_one_line(kept: Path) -> None:
     file.write_bytes(file.read_bytes()[:-3])
     with pytest.raises(ForeignFileError, match=r"damaged: \d+ bytes of \d+"):
         models.weights(card)
+    assert any("is damaged" in line for line in verify(ResultStore(kept)).left)
     file.unlink()
     with pytest.raises(StoreError, match="cannot be read"):
         models.weights(card)
