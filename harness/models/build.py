@@ -29,6 +29,7 @@ Topology = Literal[
 ]
 CONVOLUTIONAL = ("auto", "vgg", "resnet")
 DENSE = ("auto", "mlp")
+ES = ("resnet18-es", "resnet34-es")
 
 
 class NetworkParams(ParamsModel):
@@ -58,6 +59,11 @@ class NetworkParams(ParamsModel):
         low=1,
         high=32,
         when={"network.name": ("crnn",)},
+    )
+    init: Literal["all", "stem"] = param(
+        "all",
+        "Kaiming weights and biases of 0.5 in every convolution and the head, or the first layer (released)",
+        when={"network.name": ES},
     )
     norm: Literal["tdbn", "thbn", "bn", "none"] = param(
         "tdbn", "batch normalisation: weight from the threshold, variance x 4, plain, or none"
@@ -105,8 +111,10 @@ def build(
     """
     norm = norm_factory(params, v_threshold)
     network = _topology(params, shape, classes, norm, neuron)
-    es = params.name in ("resnet18-es", "resnet34-es")
-    (initialise_kaiming if es else initialise)(network, generator)
+    es = params.name in ES
+    (initialise_kaiming if es and params.init == "all" else initialise)(network, generator)
+    if es and params.init == "stem":
+        initialise_kaiming(network.get_submodule(network.stem), generator)
     return network
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from harness.layers.norm import ThresholdBatchNorm
+from harness.models.build import NetworkParams, build
 from harness.models.network import NeuronFactory, neurons_of
 from harness.models.resnet import Form, ResNet, es_imagenet, from_rest, imagenet, small
 from harness.neurons.analog import LeakyReLU, ReLU
@@ -78,3 +80,17 @@ def test_from_rest_is_f_of_the_sum() -> None:
     assert torch.equal(from_rest(liaf, x), x.relu())
     lif = LIF()
     assert torch.equal(from_rest(lif, x), (x >= 1.0).float())
+
+
+@pytest.mark.parametrize("init", ["all", "stem"])
+def test_kaiming_in_every_layer_or_in_the_first_alone_as_released(init: str) -> None:
+    """Released: nn.init.kaiming_normal_ and a bias of 0.5 in conv1, PyTorch's default elsewhere."""
+    params = NetworkParams(name="resnet18-es", norm="bn", init=init)
+    network = build(params, (2, 32, 32), 10, LIF, generator=torch.Generator().manual_seed(0))
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.bias is not None]
+    halves = [bool((m.bias == 0.5).all()) for m in convolutions if m.bias is not None]
+    assert halves == [True] * len(halves) if init == "all" else halves == [True] + [False] * (len(halves) - 1)
+    stem = network.get_submodule(network.stem)
+    assert isinstance(stem, nn.Conv2d)
+    wide = (2.0 / (stem.weight[0].numel())) ** 0.5
+    assert float(stem.weight.detach().std()) == pytest.approx(wide, rel=0.05)

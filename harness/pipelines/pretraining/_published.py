@@ -38,6 +38,7 @@ _IMAGENET: Settings = {
 }
 _ES: Settings = {
     "network.name": "resnet18-es",
+    "network.init": "stem",
     "network.norm": "bn",
     "batch_size": 154,
     "timesteps": 8,
@@ -45,6 +46,7 @@ _ES: Settings = {
 }
 _DVS: Settings = {
     "network.name": "resnet18-es",
+    "network.init": "stem",
     "network.norm": "bn",
     "batch_size": 25,
     "timesteps": 20,
