@@ -35,4 +35,5 @@ docs: $(STAMP)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache results/trials results/epochs \
-	  results/studies results/checkpoints results/artifacts results/reports results/quarantine
+	  results/studies results/models results/readings results/trackers results/checkpoints results/artifacts \
+	  results/reports results/quarantine

@@ -21,6 +21,7 @@ from harness.errors import HarnessError, IncompatibleError
 from harness.kept.network import KeptModel
 from harness.models.build import input_shape
 from harness.models.converted import folded
+from harness.models.delays import DelayNet
 from harness.models.plain import MLP, VGG
 from harness.models.resnet import BasicBlock, ResNet
 from harness.neurons.if_ import IF
@@ -47,10 +48,10 @@ def nir_graph(model: KeptModel) -> Any:
     network, shape = model.network, input_shape(model.data)
     walk = _walks().get(type(network))
     if walk is None:
+        why = "; its Delay is one a neuron, not one a synapse" if isinstance(network, DelayNet) else ""
         raise IncompatibleError(
             f"NIR: networks of pipeline '{model.card.pipeline}' ({type(network).__name__}) cannot be "
-            "expressed: mlp, "
-            "vgg and resnet can."
+            f"expressed{why}. Those of mlp, vgg and resnet can."
         )
     graph = _Graph(shape if not isinstance(network, MLP) else (int(np.prod(shape)),))
     with torch.no_grad():

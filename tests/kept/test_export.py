@@ -135,7 +135,8 @@ def test_what_nir_lacks_is_named(cli: Cli, here: Path, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "x")
     assert "no neuron 'relu'" in cli("export", ANN, "--to", "nir", *out).line
     assert (
-        "pipeline 'delays' (DelayNet) cannot" in cli("export", "kept/vowels/delays", "--to", "nir", *out).line
+        "its Delay is one a neuron, not one a synapse"
+        in cli("export", "kept/vowels/delays", "--to", "nir", *out).line
     )
     assert "ONNX: it has no neuron 'lif'" in cli("export", DIRECT, "--to", "onnx", *out).line
     assert "unknown export 'coreml'" in cli("export", "kept", "--to", "coreml", *out).line
