@@ -33,8 +33,3 @@ def rows_times(x: Tensor, w: Tensor) -> Tensor:
         return torch.mm(x, w.t())
     out: Tensor = product(x, w, None, "none", [], "")
     return out
-
-
-def fast_matmul() -> bool:
-    """Whether oneDNN's product is there."""
-    return _onednn() is not None
