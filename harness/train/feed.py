@@ -7,6 +7,7 @@ read: with none it is read here, when it is asked for.
 from __future__ import annotations
 
 import signal
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from harness.contracts.data import Batch, Index, Split, SplitName, View
 from harness.errors import DataError, HarnessError
 from harness.train.access import Access
 
+SIGNAL_S = 1.0
+"""Within that a process's death is signalled."""
 AHEAD = 2
 """Batches that a process reads ahead."""
 Asked = tuple[Index, View | None]
@@ -89,7 +92,12 @@ class Feed:
         self._asked.parts = [(part, view) for part in parts]
         with _as_many_as_held():
             batches = iter(self._loader)
-        for found in batches:
+        for _ in parts:
+            try:
+                found = next(batches)
+            except (OSError, EOFError) as error:  # a batch half way over from a process that is gone
+                time.sleep(SIGNAL_S)  # torch's handler raises here, not later wherever that finds us
+                raise RuntimeError(f"DataLoader worker is gone: {type(error).__name__}") from None
             if isinstance(found, _Failed):
                 raise found.error
             yield found
