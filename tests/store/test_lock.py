@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,15 @@ def test_a_results_folder_that_is_a_file(tmp_path: Path) -> None:
         take(tmp_path / "r")
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C raises, whatever started the tests: a shell ignores it for its background jobs."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize("how", ["unlocked", "taken over"])
 def test_a_driver_that_lost_its_lock_stops(tmp_path: Path, how: str) -> None:
     """It slept too long, or a user unlocked it: it is interrupted, and says why."""
