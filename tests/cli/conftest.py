@@ -46,6 +46,7 @@ Cli = Callable[..., Said]
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     """Run ``harness`` with arguments through its ``main``."""
     before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.delenv("COLUMNS", raising=False)  # as in a pipe, whatever runs the tests
 
     def run(*arguments: object) -> Said:
         capsys.readouterr()
