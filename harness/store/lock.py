@@ -54,12 +54,12 @@ class StudyLock:
                 self._take_local()
             else:
                 self._take_remote()
+            with suppress(OSError, StoreError):  # asked of an earlier driver
+                clear_stop(self._files, self._study)
         except BaseException:
             if self._handle is not None:
                 os.close(self._handle)
             raise
-        with suppress(OSError, StoreError):  # asked of an earlier driver
-            clear_stop(self._files, self._study)
         self._thread = threading.Thread(target=self._beats, name="study-lock", daemon=True)
         self._thread.start()
         return self
