@@ -82,13 +82,23 @@ class CellSearch:
             if not self._history.explored(point):
                 return dict(point)
         slow = self._plan.sampler == "gp" or len(self._history) > LARGE
+        sampler, history = self._as_of(number)
         for retry in range(TRIES_SLOW if slow else TRIES):
-            params = self._sampler.propose(self._history, AskContext(number, retry, self._seed))
+            params = sampler.propose(history, AskContext(number, retry, self._seed))
             if params is None:
                 return None
             if not self._history.explored(params):
                 return params
         return self._unexplored(number)
+
+    def _as_of(self, number: int) -> tuple[Sampler, History]:
+        """What a number is asked of: for one whose record was lost, what came before it and nothing later."""
+        records = self._history.ordered
+        if not records or records[-1].number < number:
+            return self._sampler, self._history
+        earlier = History(self._conditional_space, self._objectives)
+        earlier.add(record for record in records if record.number < number)
+        return self._make_sampler(), earlier
 
     def prune(self, number: int, params: Params, curve: Sequence[tuple[int, float]]) -> bool:
         """Whether to stop a pending trial now. The curve so far becomes part of its record.

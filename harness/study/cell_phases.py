@@ -45,6 +45,7 @@ class CellRun:
     search: CellSearch = field(init=False)
     _phases: dict[Phase, dict[str, Trial]] = field(init=False)
     _open: dict[Phase, set[str]] = field(init=False)
+    _numbers: set[int] = field(default_factory=set, init=False)
     _next_number: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -78,7 +79,9 @@ class CellRun:
         self.trials[trial_id] = self._phases[phase][trial_id] = trial
         (self._open[phase].discard if trial.state.final else self._open[phase].add)(trial_id)
         if phase is Phase.SEARCH:
-            self._next_number = max(self._next_number, trial.number + 1)
+            self._numbers.add(trial.number)
+            while self._next_number in self._numbers:  # the first that no row has: a lost one is asked again
+                self._next_number += 1
 
     # -- what comes next ------------------------------------------------------------------------------
 

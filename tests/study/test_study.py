@@ -87,6 +87,24 @@ def test_truncated_rows_are_named_and_run_again_after_verify(make_study: MakeStu
     assert_whole(root, 6)
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_lost_row_of_the_search_is_run_again_and_nothing_else(
+    make_study: MakeStudy, tmp_path: Path, lost: int
+) -> None:
+    """Its number is asked again, so it is the same trial, the winner stays, and test is not read again."""
+    spec = make_study(*SMALL, "search.trials=4")
+    run(spec, tmp_path / "r")
+    store = ResultStore(tmp_path / "r")
+    before = store.trials("toy")
+    gone = before[(before["phase"] == "search") & (before["number"] == lost)]
+    for trial_id in gone["trial_id"]:
+        (found,) = (tmp_path / "r" / "trials" / "toy").glob(f"{trial_id}-1.parquet")
+        found.unlink()
+    assert run(spec, tmp_path / "r") == len(gone) == 2
+    after = ResultStore(tmp_path / "r").trials("toy")
+    assert sorted(after["trial_id"]) == sorted(before["trial_id"])
+
+
 def test_all_cells_get_the_same_final_seeds(make_study: MakeStudy, tmp_path: Path) -> None:
     run(make_study(*SMALL, "final.seeds=3"), tmp_path / "r")
     rows = ResultStore(tmp_path / "r").trials("toy")
