@@ -55,7 +55,9 @@ def choose(board: Board, choice: Choice) -> Board:
         groups = [_separated(group) for group in groups]
     if choice.sort != "rank":
         groups = [replace(group, rows=_sorted(group, SORTS[choice.sort])) for group in groups]
-    return replace(board, groups=tuple(group for group in groups if group.rows or not choice.pipelines))
+    whole = not (choice.datasets or choice.pipelines or choice.metric or choice.only_separated)
+    chosen = tuple(group for group in groups if group.rows or not choice.pipelines)
+    return replace(board, groups=chosen, across=board.across if whole else None)
 
 
 def _known(kind: str, names: Iterable[str], known: Iterable[str]) -> None:

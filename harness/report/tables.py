@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from harness.guard import one_line
+from harness.report.across_tables import across_notes, across_tables
 from harness.report.board_tables import BoardTable, board_tables
 from harness.report.notes import notes
 from harness.scoring.values import Board, Group
@@ -43,39 +44,46 @@ def _fitting(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) 
 
 def render_terminal(board: Board, console: Console) -> None:
     """Print the board; a console narrower than 100 columns gets the main tables only."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     for number, group in enumerate(board.groups):
         if number:
             console.print()
         for board_table in board_tables(group, compact=True):
-            if not board_table.main and console.width < 100:
-                continue
-            table = Table(
-                title=Text(one_line(board_table.title)),
-                title_justify="left",
-                box=box.SIMPLE_HEAD,
-                pad_edge=False,
-            )
-            rows = list(_marked(board_table, "{} [{}]"))
-            shown = _fitting(board_table.headers, rows, console.width)
-            fits = sum(shown) + 3 * len(shown) <= console.width
-            for header, side, least in zip(board_table.headers, board_table.align, shown, strict=False):
-                justify: Literal["left", "right"] = "left" if side == "l" else "right"
-                table.add_column(
-                    Text(one_line(header)), justify=justify, overflow="fold", min_width=least * fits
-                )
-            for cells in rows:
-                table.add_row(*(Text(one_line(cell)) for cell in cells[: len(shown)]))
-            if len(shown) < len(board_table.headers):
-                left = ", ".join(board_table.headers[len(shown) :])
-                table.caption = Text(f"left out, the terminal is narrow: {left}", justify="left")
-            console.print(table)
+            _print_table(board_table, console)
         for line in _lines(board, group):
             style = "bold yellow" if line in group.notes else "dim"
             console.print(Text(one_line(line), style=style))
+    if board.across:
+        console.print()
+        for board_table in across_tables(board.across):
+            _print_table(board_table, console)
+        for line in across_notes(board.across):
+            console.print(Text(one_line(line), style="dim"))
+
+
+def _print_table(board_table: BoardTable, console: Console) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    if not board_table.main and console.width < 100:
+        return
+    table = Table(
+        title=Text(one_line(board_table.title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    rows = list(_marked(board_table, "{} [{}]"))
+    shown = _fitting(board_table.headers, rows, console.width)
+    fits = sum(shown) + 3 * len(shown) <= console.width
+    for header, side, least in zip(board_table.headers, board_table.align, shown, strict=False):
+        justify: Literal["left", "right"] = "left" if side == "l" else "right"
+        table.add_column(Text(one_line(header)), justify=justify, overflow="fold", min_width=least * fits)
+    for cells in rows:
+        table.add_row(*(Text(one_line(cell)) for cell in cells[: len(shown)]))
+    if len(shown) < len(board_table.headers):
+        left = ", ".join(board_table.headers[len(shown) :])
+        table.caption = Text(f"left out, the terminal is narrow: {left}", justify="left")
+    console.print(table)
 
 
 def render_markdown(board: Board) -> str:
@@ -84,14 +92,22 @@ def render_markdown(board: Board) -> str:
     for group in board.groups:
         parts += [f"> **{_md_line(note)}**" for note in group.notes]
         for board_table in board_tables(group, compact=True):
-            rule = ["---:" if side == "r" else ":---" for side in board_table.align]
-            rows = [[_md(cell) for cell in cells] for cells in _marked(board_table, "{} <sup>{}</sup>")]
-            lines = [[_md(h) for h in board_table.headers], rule, *rows]
-            parts.append(f"## {_md(board_table.title)}")
-            parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
+            parts += _md_table(board_table)
         said = [line for line in _lines(board, group) if line not in group.notes]
         parts.append("\n".join(f"- {_md_line(line)}" for line in said))
+    if board.across:
+        for board_table in across_tables(board.across):
+            parts += _md_table(board_table)
+        parts.append("\n".join(f"- {_md_line(line)}" for line in across_notes(board.across)))
     return "\n\n".join(parts) + "\n"
+
+
+def _md_table(board_table: BoardTable) -> list[str]:
+    """Its heading, and the table."""
+    rule = ["---:" if side == "r" else ":---" for side in board_table.align]
+    rows = [[_md(cell) for cell in cells] for cells in _marked(board_table, "{} <sup>{}</sup>")]
+    lines = [[_md(h) for h in board_table.headers], rule, *rows]
+    return [f"## {_md(board_table.title)}", "\n".join("| " + " | ".join(line) + " |" for line in lines)]
 
 
 def render_latex(board: Board) -> str:
@@ -102,6 +118,9 @@ def render_latex(board: Board) -> str:
     for group in board.groups:
         parts += [_latex_table(board_table) for board_table in board_tables(group, compact=True)]
         parts.append("\n\n".join(_tex(line) for line in _lines(board, group)))
+    if board.across:
+        parts += [_latex_table(board_table) for board_table in across_tables(board.across)]
+        parts.append("\n\n".join(_tex(line) for line in across_notes(board.across)))
     return "\n\n".join(parts) + "\n"
 
 

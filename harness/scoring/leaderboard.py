@@ -13,6 +13,7 @@ from dataclasses import replace
 import pandas as pd
 
 from harness.scoring import stats, times, warnings
+from harness.scoring.across import over_data_sets
 from harness.scoring.cell_rows import FORECAST_METRICS, pareto
 from harness.scoring.provenance import readings_of, versions_of
 from harness.scoring.published import beside
@@ -53,8 +54,9 @@ def board_of(rows: StudyRows, published: pd.DataFrame | None = None) -> Board:
     groups = tuple(_group(table, rows.own, published) for table in rows.tables)
     strangers = sorted(set(rows.own["cell"].unique()) - {cell.name for cell in view.cells})
     note = f"Rows of cells that the last launch no longer has are left out: {', '.join(strangers)}."
+    said = (note,) if strangers else ()
     return Board(
-        view.study, view.launch, view.launched_at, SCORING_VERSION, groups, (note,) if strangers else ()
+        view.study, view.launch, view.launched_at, SCORING_VERSION, groups, said, over_data_sets(groups)
     )
 
 

@@ -235,8 +235,54 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One label over several data sets; see :mod:`harness.scoring.across` for each number's rule.
+
+    ``wins`` has a share for each label of :attr:`Across.standings`, in their order, NaN against itself;
+    ``profile`` one for each of :attr:`Across.factors`, empty where times may not be compared. ``iqm`` is None
+    below the number of data sets that it needs.
+    """
+
+    label: str
+    rank: Interval
+    improvability: Interval
+    rating: Interval
+    wins: tuple[float, ...]
+    profile: tuple[float, ...] = ()
+    iqm: Interval | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Across:
+    """The labels that are ranked on every one of several data sets, best mean rank first.
+
+    ``left_out`` are labels that some data set lacks. ``raced`` counts the data sets of the profile of times.
+    ``critical`` is Nemenyi's critical difference of mean ranks, NaN below the number that it needs.
+    """
+
+    datasets: tuple[str, ...]
+    standings: tuple[Standing, ...]
+    left_out: tuple[str, ...]
+    factors: tuple[float, ...]
+    raced: int
+    critical: float
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
-    """The leaderboard of a study: one group a data set. ``scoring`` is :data:`SCORING_VERSION`."""
+    """The leaderboard of a study: one group a data set. ``scoring`` is :data:`SCORING_VERSION`.
+
+    ``across`` is None where fewer than three data sets rank two labels.
+    """
 
     study: str
     launch: int
@@ -244,6 +290,7 @@ class Board:
     scoring: int
     groups: tuple[Group, ...]
     notes: tuple[str, ...] = field(default=())
+    across: Across | None = None
 
     def rows(self) -> Iterator[tuple[Group, Row]]:
         """All rows with their group."""

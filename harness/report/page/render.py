@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.guard import printable
+from harness.report.across_tables import across_notes, across_tables
 from harness.report.board_tables import BoardTable, board_tables, title
 from harness.report.charts import board, curves, lines, search
 from harness.report.charts.chart import Chart, library
@@ -101,6 +102,8 @@ def render_page(content: Content, drawn: Drawn, files: Sequence[str] = (), cache
             files=files,
             groups=groups,
             overview=_overview(content),
+            across=across_tables(content.board.across) if content.board.across else (),
+            across_notes=across_notes(content.board.across) if content.board.across else (),
             search=drawn.search,
             numbers={chart.name: i for i, chart in enumerate(drawn.all())},
             machine=_machine(content),
