@@ -1,7 +1,7 @@
 """The scoring is pinned: the same tables give the same board, number for number.
 
 A change that moves a number raises ``SCORING_VERSION`` and writes a new file beside the old ones:
-``python -c "from tests.report.test_golden import write; write()"``.
+``python -c "from tests.scoring.test_golden import write; write()"``.
 """
 
 from __future__ import annotations
