@@ -148,7 +148,8 @@ def targets(group: Group) -> BoardTable:
 
 
 def costs(group: Group) -> BoardTable:
-    """Parameters, timesteps, activity and energy a sample, memory and search budget."""
+    """Parameters, timesteps, activity and energy a sample, memory, search budget and what it gained."""
+    gains = any(not math.isnan(row.budget.gain) for row in group.rows)
     rows = tuple(
         (
             row.label,
@@ -160,12 +161,14 @@ def costs(group: Group) -> BoardTable:
             significant(row.cost.energy_nj),
             quantity(row.cost.peak_mib),
             _trials(row.budget),
+            *((_gain(group, row.budget.gain),) if gains else ()),
         )
         for row in group.rows
     )
     headers = ("cell", "parameters", "timesteps", "firing rate", "spikes/sample", "synops/sample")
     more = ("energy (nJ/sample)", "peak memory (MiB)", "search trials")
-    return BoardTable("Cost", (*headers, *more), "lrrrrrrrr", rows, main=False)
+    last = (f"tuning gain{' (points)' if group.scale == 100 else ''}",) if gains else ()
+    return BoardTable("Cost", (*headers, *more, *last), "lrrrrrrrr" + "r" * gains, rows, main=False)
 
 
 def pairs(group: Group, compact: bool = False) -> BoardTable:
@@ -238,6 +241,10 @@ def _marks(group: Group, row: Row, only: set[str] | None = None) -> tuple[int, .
 
 def _clock(group: Group, unit: str) -> str:
     return f"CPU {unit}" if group.clock == CPU_CLOCK else unit
+
+
+def _gain(group: Group, gain: float) -> str:
+    return DASH if math.isnan(gain) else f"{'+' if gain > 0 else ''}{significant(gain * group.scale)}"
 
 
 def _trials(budget: Budget) -> str:

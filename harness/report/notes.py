@@ -80,6 +80,8 @@ def _of_targets(group: Group) -> Iterator[str]:
 def _of_columns(group: Group) -> Iterator[str]:
     if any(name.startswith("legacy_") for row in group.rows for name, _ in row.metrics):
         yield "Legacy columns take the best epoch on the test set; nothing is ranked by them."
+    if any(not math.isnan(row.budget.gain) for row in group.rows):
+        yield "Tuning gain: the best search trial less the start point, validation, one seed each: no test."
     if group.published:
         yield (
             "Published: numbers on the data set of that name; windows, normalisation and selection "

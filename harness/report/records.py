@@ -127,6 +127,7 @@ def _costs(row: Row) -> Record:
         "search_pruned": row.budget.pruned,
         "search_failed": row.budget.failed,
         "search_train_s": row.budget.train_s,
+        "search_gain": row.budget.gain,
         "flags": [warning.code for warning in row.warnings],
     }
 

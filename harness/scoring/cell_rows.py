@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ def pick(view: StudyView, cell: CellInfo, own: pd.DataFrame, *, provisional: boo
         unfinished,
         config is not None and len(scored) < len(done),
         feasible,
-        search_budget(own),
+        replace(search_budget(own), gain=tuning_gain(view, cell, own)),
         own.iloc[:0],
     )
 
@@ -96,6 +96,18 @@ def search_budget(own: pd.DataFrame) -> Budget:
         failed=int(states.get("FAILED", 0)),
         train_s=float(pd.to_numeric(search["train_s"], errors="coerce").sum()),
     )
+
+
+def tuning_gain(view: StudyView, cell: CellInfo, own: pd.DataFrame) -> float:
+    """The best search trial's value less that of the first start point; see :class:`Budget`."""
+    if not view.starts(cell.name):
+        return math.nan
+    complete = own[(own["phase"] == "search") & (own["state"] == "COMPLETE") & own["value"].notna()]
+    first, best = complete[complete["number"] == 0], best_of(complete, view.maximize)
+    if len(first) == 0:
+        return math.nan
+    gain = number(best["value"].iloc[0]) - number(first["value"].iloc[0])
+    return gain if view.maximize else 0.0 - gain
 
 
 def measured(rows: pd.DataFrame, column: str) -> list[float]:

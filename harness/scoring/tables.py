@@ -58,7 +58,7 @@ class CellInfo:
 
 @dataclass(frozen=True, slots=True)
 class StudyView:
-    """The last launch of a study."""
+    """The last launch of a study. ``parts`` are what its fingerprint hashes, by name."""
 
     study: str
     launch: int
@@ -70,6 +70,11 @@ class StudyView:
     host: str = ""
     git: str = ""
     packages: Mapping[str, Any] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+    def starts(self, cell: str) -> bool:
+        """Whether the first trial of a cell's search was a start point."""
+        return any(name.startswith(f"cells.{cell}.start/0/") for name in self.parts)
 
     def of(self, cells: Sequence[CellInfo]) -> StudyView:
         """The view for cells that are compared: with their objectives, which are one task's."""
@@ -130,6 +135,7 @@ def study_view(studies: pd.DataFrame, study: str) -> StudyView:
         host=text_of(row["host"]),
         git=text_of(row["git"]),
         packages=parse(row["packages"], {}),
+        parts=parse(row["parts"], {}),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -86,12 +87,17 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The search of one cell: trials finished by state, and their training seconds."""
+    """The search of one cell: trials finished by state, and their training seconds.
+
+    ``gain`` is how much better on validation the best trial is than the first start point (a paper's
+    configuration, or the defaults), both of one seed; NaN where there is none or it did not complete.
+    """
 
     complete: int
     pruned: int
     failed: int
     train_s: float
+    gain: float = math.nan
 
     @property
     def finished(self) -> int:

@@ -98,6 +98,7 @@ class Tables:
     epochs: list[dict[str, Any]] = field(default_factory=list)
     protocol: dict[str, Any] = field(default_factory=dict)
     launches: int = 1
+    parts: dict[str, str] = field(default_factory=dict)
 
     def add(self, row: dict[str, Any], values: Sequence[float] = ()) -> dict[str, Any]:
         """Add a trial with its validation curve."""
@@ -122,7 +123,7 @@ class Tables:
                 "study": "demo", "launch": i + 1, "launched_at": START + timedelta(hours=i),
                 "cells": self.cells, "protocol": protocol, "text": "name: demo\n",
                 "host": "host", "git": "abc", "packages": {"torch": "2.9"}, "fingerprint": "f",
-                "parts": {},
+                "parts": self.parts,
             }
             for i in range(self.launches)
         ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from scipy import stats as reference
 
 from harness.scoring import stats
 from harness.scoring.cell_rows import best_of, measured, pareto, search_budget, seed_scores, winner
-from harness.scoring.leaderboard import is_share
+from harness.scoring.leaderboard import is_share, leaderboard
 from harness.scoring.published import beside, load_published
 from harness.scoring.search import histories, rank_correlations
 from harness.scoring.tables import last_attempts, study_view
@@ -170,3 +171,37 @@ def test_the_best_trial_in_either_direction_and_the_winner() -> None:
     assert best_of(rows, True)["trial_id"].tolist() == ["1"]
     assert best_of(rows, False)["trial_id"].tolist() == ["3"]
     assert winner(rows.iloc[:0]) is None
+
+
+START = {"cells.digits/direct.start/0/optimizer.lr": "0.005"}
+
+
+def gain_of(
+    rows: Sequence[tuple[int, str, float | None]],
+    parts: dict[str, str] = START,
+    objective: str = "accuracy max",
+) -> float:
+    tables = Tables(protocol={"objectives": [objective]}, parts=parts)
+    for at, state, value in rows:
+        tables.add(
+            trial(phase="search", number=at, config=f"c{at}", state=state, value=value, test_value=None)
+        )
+    (row,) = leaderboard(*tables.as_tables(), study="demo").groups[0].rows
+    return row.budget.gain
+
+
+def test_tuning_gain_is_over_the_start_point() -> None:
+    rows = [(0, "COMPLETE", 0.7), (1, "COMPLETE", 0.75), (2, "PRUNED", 0.9)]
+    assert gain_of(rows) == pytest.approx(0.05)
+    assert gain_of([(0, "COMPLETE", 0.7), (1, "COMPLETE", 0.6)]) == 0.0
+    assert gain_of(rows[:2], objective="loss min") == 0.0
+    falling = [(0, "COMPLETE", 0.7), (1, "COMPLETE", 0.4)]
+    assert gain_of(falling, objective="loss min") == pytest.approx(0.3)
+
+
+def test_no_tuning_gain_without_a_start_point_that_completed() -> None:
+    rows = [(0, "COMPLETE", 0.7), (1, "COMPLETE", 0.75)]
+    assert math.isnan(gain_of(rows, {}))
+    assert math.isnan(gain_of(rows, {"cells.digits/direct.space/0/optimizer.lr": "0.005"}))
+    assert math.isnan(gain_of(rows, {"cells.digits/ann.start/0/optimizer.lr": "0.005"}))
+    assert math.isnan(gain_of([(0, "FAILED", None), *rows[1:]]))
