@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install quickstart check test gpu-check docs clean
+.PHONY: install quickstart check test gpu-check picture docs clean
 
 install: $(STAMP)
 
@@ -28,6 +28,9 @@ test: $(STAMP)
 
 gpu-check:  # no install: the machine's own torch
 	$(PYTHON) benchmarks/gpu.py -o gpu-check.json
+
+picture: $(STAMP)  # the README's, from results/example
+	$(BIN)/python docs/picture.py
 
 docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
