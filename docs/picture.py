@@ -66,9 +66,7 @@ def draw() -> None:
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / "board.svg").write_text(board(found)[1], encoding="utf-8")
     (path,) = write([chart(found)], FOLDER, ("svg",))
-    figure = path.read_text(encoding="utf-8").replace("<svg ", '<svg style="background: white" ', 1)
-    path.unlink()
-    (FOLDER / "time-accuracy.svg").write_text(figure, encoding="utf-8")
+    path.replace(FOLDER / "time-accuracy.svg")
     text = json.dumps(data(found), indent=1, allow_nan=False)
     (FOLDER / "data.json").write_text(text + "\n", encoding="utf-8")
 
