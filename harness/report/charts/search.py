@@ -1,7 +1,8 @@
-"""Charts of a search: its history, and what each parameter's rank says."""
+"""Charts of a search: its history, and what it says of each parameter."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from harness.report.charts.look import (
     pick,
     table,
 )
+from harness.scoring.importance import Shares
 from harness.scoring.search import History
 
 POINTS = 4000
@@ -59,36 +61,43 @@ def history(found: Iterable[History], dataset: str, metric: str, scale: float, l
 
 
 def importance(
-    found: Mapping[str, Mapping[str, float]],
+    found: Shares,
     labels: Mapping[str, str],
     called: Mapping[str, str],
     title: str,
     looks: Looks,
+    name: str = "importance",
 ) -> Chart:
-    """Bars by parameter, a cell in its label's colour. ``called`` is what the legend calls each cell."""
-    order = list(dict.fromkeys(name for values in found.values() for name in values))
+    """Bars by parameter with their intervals, a cell in its label's colour.
+
+    ``called`` is what the legend calls each cell, ``name`` that of the chart's files.
+    """
+    order = list(dict.fromkeys(parameter for values in found.values() for parameter in values))
     shown = {cell: called[cell] for cell in found}
-    names = Names(looks, tuple((labels[cell], name) for cell, name in shown.items()))
+    names = Names(looks, tuple((labels[cell], text) for cell, text in shown.items()))
     rows = [
-        {"cell": shown[cell], "p": name, "v": num(value)}
+        {"cell": shown[cell], "p": parameter, "v": num(one.value), "l": num(one.low), "h": num(one.high)}
         for cell, values in found.items()
-        for name, value in values.items()
+        for parameter, one in values.items()
     ]
-    chart = (
-        table(rows)
-        .mark_bar()
-        .encode(
-            x=alt.X("v:Q", title=title),
-            y=alt.Y("p:N", sort=order, title=None, axis=alt.Axis(labelLimit=260)),
-            yOffset=alt.YOffset("cell:N", sort=list(shown.values())),
-            color=names.colour(),
-            tooltip=["cell:N", alt.Tooltip("p:N", title="parameter"), alt.Tooltip("v:Q", title=title)],
-        )
+    spread = any(not math.isnan(one.low) for values in found.values() for one in values.values())
+    ends = [alt.Tooltip("l:Q", title="from"), alt.Tooltip("h:Q", title="to")] if spread else []
+    told: list[str | alt.Tooltip] = [
+        "cell:N",
+        alt.Tooltip("p:N", title="parameter"),
+        alt.Tooltip("v:Q", title=title),
+        *ends,
+    ]
+    base = table(rows).encode(
+        y=alt.Y("p:N", sort=order, title=None, axis=alt.Axis(labelLimit=260)),
+        yOffset=alt.YOffset("cell:N", sort=list(shown.values())),
+        tooltip=told,
     )
+    chart = base.mark_bar().encode(x=alt.X("v:Q", title=title), color=names.colour())
+    if spread:
+        chart = chart + base.mark_rule(color="#777").encode(x=alt.X("l:Q", title=title), x2="h:Q")
     chart = chart.properties(height=(18 + 10 * len(found)) * max(1, len(order)))
-    return Chart(
-        "importance", "what the search says of each parameter", f"{title}, by parameter.", (("", chart),)
-    )
+    return Chart(name, "what the search says of each parameter", f"{title}, by parameter.", (("", chart),))
 
 
 def _thinned(found: list[History]) -> list[History]:

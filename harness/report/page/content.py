@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.scoring.curves import CurveSet, LineSet
+from harness.scoring.importance import Shares
 from harness.scoring.search import History, Importance
 from harness.scoring.tables import StudyView
 from harness.scoring.values import Board
@@ -12,7 +13,7 @@ from harness.scoring.values import Board
 
 @dataclass(frozen=True)
 class Content:
-    """Frozen values of one study."""
+    """Frozen values of one study. ``importance`` are rank correlations of cells that have no ``shares``."""
 
     view: StudyView
     board: Board
@@ -20,4 +21,5 @@ class Content:
     lines: tuple[LineSet, ...]
     histories: tuple[History, ...]
     importance: Importance
+    shares: Shares
     hardware: tuple[str, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,8 +21,9 @@ from harness.report.charts.look import Looks, theme
 from harness.report.formatting import DASH, fixed, rank, score, significant
 from harness.report.notes import notes
 from harness.report.page.content import Content
-from harness.scoring.values import Group, Row
+from harness.scoring.values import Group, Interval, Row
 
+SHARE = "share in being among the best quarter (PED-ANOVA; lines: 90 % of random halves)"
 CORRELATION = "squared rank correlation with the objective (one parameter at a time)"
 
 
@@ -67,12 +69,19 @@ def _of_search(content: Content, looks: Looks) -> list[tuple[str, Chart]]:
         if own:
             chart = search.history(own, group.name, group.metric, group.scale, looks)
             found.append((f"History on {group.name}", chart))
-    if content.importance:
-        several = len(content.board.groups) > 1
-        shown = {c.name: f"{c.short}/{c.label}" if several else c.label for c in content.view.cells}
-        own_labels = {c.name: c.label for c in content.view.cells}
-        chart = search.importance(content.importance, own_labels, shown, CORRELATION, looks)
+    several = len(content.board.groups) > 1
+    shown = {c.name: f"{c.short}/{c.label}" if several else c.label for c in content.view.cells}
+    own_labels = {c.name: c.label for c in content.view.cells}
+    if content.shares:
+        chart = search.importance(content.shares, own_labels, shown, SHARE, looks)
         found.append(("What the search says of each parameter", chart))
+    if content.importance:
+        points = {
+            cell: {name: Interval(value, math.nan, math.nan) for name, value in values.items()}
+            for cell, values in content.importance.items()
+        }
+        chart = search.importance(points, own_labels, shown, CORRELATION, looks, name="rank-correlation")
+        found.append(("What the search says of each parameter, by rank alone", chart))
     return found
 
 

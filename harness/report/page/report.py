@@ -13,6 +13,7 @@ from harness.report.records import render_csv
 from harness.report.tables import render_latex, render_markdown
 from harness.scoring.curves import LineSet, curves_of_study
 from harness.scoring.families import families_of
+from harness.scoring.importance import importances
 from harness.scoring.leaderboard import board_of
 from harness.scoring.parameters import parameter_lines, swept
 from harness.scoring.published import default_folder, load_published
@@ -61,13 +62,16 @@ def write_report(
 
 def content_of(rows: StudyRows, published: pd.DataFrame | None) -> Content:
     """Everything that the page shows, computed."""
+    shares = importances(rows.view, rows.own)
+    correlations = rank_correlations(rows.view, rows.own)
     return Content(
         view=rows.view,
         board=board_of(rows, published),
         curves=tuple(one for one in curves_of_study(rows) if one.curves),
         lines=_lines(rows),
         histories=histories(rows.view, rows.own),
-        importance=rank_correlations(rows.view, rows.own),
+        importance={cell: found for cell, found in correlations.items() if cell not in shares},
+        shares=shares,
         hardware=tuple(sorted({str(name) for name in rows.own["device_name"].dropna()})),
     )
 
