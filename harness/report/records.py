@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -42,13 +43,24 @@ def render_csv(board: Board) -> str:
 
 
 def render_json(board: Board) -> str:
-    """``{"study": .., "launch": .., "scoring_version": .., "rows": [..]}``; null where there is nothing.
+    """``{"study": .., "launch": .., "scoring_version": .., "rows": [..], "across": ..}``; null for nothing.
 
+    ``across`` is :class:`~harness.scoring.values.Across`, null where fewer than three data sets are compared.
     A time that is infinite (a target never reached) is null as well: JSON has no infinity, ``reached`` tells.
     """
     rows = [{name: _finite(value) for name, value in row.items()} for row in records(board)]
     head = {"study": board.study, "launch": board.launch, "scoring_version": board.scoring, "rows": rows}
+    head["across"] = _whole(asdict(board.across)) if board.across else None
     return json.dumps(head, indent=1, allow_nan=False) + "\n"
+
+
+def _whole(value: object) -> object:
+    """Nested values for JSON: what is no finite number is null."""
+    if isinstance(value, dict):
+        return {name: _whole(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_whole(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def render_parquet(board: Board) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 
 from harness.report.across_tables import across_notes, across_tables
 from harness.report.choosing import Choice, choose
+from harness.report.records import render_json
 from harness.report.tables import render_latex, render_markdown
 from harness.scoring.across import critical_difference
 from harness.scoring.leaderboard import leaderboard
@@ -131,6 +133,10 @@ def test_every_form_shows_it_and_a_choice_of_rows_does_not() -> None:
     board = board_of({d: {"a": 0.9, "b": 0.8} for d in ("d1", "d2", "d3")}, {"a": 8.0, "b": 14.0})
     assert "Over 3 data sets" in render_markdown(board)
     assert "Over 3 data sets" in render_latex(board)
+    told = json.loads(render_json(board))["across"]
+    assert [one["label"] for one in told["standings"]] == ["a", "b"]
+    assert told["standings"][0]["wins"] == [None, 1.0]
+    assert told["critical"] is None
     assert board.across is not None
     titles = [made.title for made in across_tables(board.across)]
     assert titles[0] == "Over 3 data sets"
