@@ -33,16 +33,13 @@ def content() -> Any:
 
 def board(found: Any) -> tuple[str, str]:
     """The first screen of the leaderboard: (text, SVG). The SVG names no font of another site."""
-    from rich._export_format import CONSOLE_SVG_FORMAT
-
     from harness.report.first_screen import render_first
 
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, legacy_windows=False)
     render_first(found.board, console)
-    form = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     text = console.export_text(clear=False)
-    command = f"harness leaderboard {STUDY}"
-    return text, console.export_svg(title=command, code_format=form, unique_id="board")
+    svg = console.export_svg(title=f"harness leaderboard {STUDY}", unique_id="board")
+    return text, re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
 
 
 def chart(found: Any) -> Any:

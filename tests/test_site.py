@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import re
 import shlex
 import shutil
 from pathlib import Path
-from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -16,19 +14,11 @@ import pytest
 from harness.contracts import neurons, pipelines
 from harness.contracts.neuron import NEURONS
 from tests.cli.conftest import Cli, cli  # noqa: F401 - a fixture
+from tests.documents import script
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ELSEWHERE = ("--cluster",)  # what needs a cluster
-
-
-def reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("parameters", ROOT / "docs" / "parameters.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def run(cli: Cli, doc: str) -> None:  # noqa: F811
@@ -63,7 +53,7 @@ def test_the_tutorial_and_the_how_to_run(
 
 
 def test_the_reference_has_every_parameter() -> None:
-    text = reference().text()
+    text = script("parameters").text()
     for name, kind in pipelines().items():
         part = text.split(f"\n## {name}\n")[1].split("\n## ")[0]
         group = kind.neuron_field()
